@@ -52,8 +52,11 @@ class IntegerWeight(ABC):
         """Levels of inputs (N, I) in the dtype that is multiplied, and the zero point that was added to them."""
 
     @abstractmethod
-    def count(self, inputs: IntegerInput) -> Tensor:
-        """The sums of products of levels, (N, O): exact, or rounded once to float32."""
+    def count(self, levels: Tensor, zero: int) -> Tensor:
+        """The sums of products of levels, (N, O): exact, or rounded once to float32.
+
+        Levels (N, I) and their zero point as `convert` gives them.
+        """
 
     def input_of(self, codes: Codes, first_token: bool = False) -> IntegerInput:
         """The rows of a quantized tensor (..., I).
@@ -68,7 +71,7 @@ class IntegerWeight(ABC):
         """inputs W^T + bias (N, O), added to `total` in place if given."""
         if inputs.offset is not None:
             bias = bias + inputs.offset * self.sums
-        term = self.count(inputs).mul_(self.scales * inputs.step).add_(bias)
+        term = self.count(inputs.levels, inputs.zero).mul_(self.scales * inputs.step).add_(bias)
         return term if total is None else total.add_(term)
 
 
@@ -90,13 +93,22 @@ class FloatWeight(IntegerWeight):
         transposed = codes.levels.to(torch.float32 if narrow else torch.float64).t()
         return cls(transposed=transposed, scales=scales, sums=codes.levels.sum(-1) * scales)
 
+    @classmethod
+    def joined(cls, weights: Sequence[Self]) -> Self:
+        """The rows of all weights, which have one dtype."""
+        return cls(
+            transposed=torch.cat([weight.transposed for weight in weights], 1),
+            scales=torch.cat([weight.scales for weight in weights]),
+            sums=torch.cat([weight.sums for weight in weights]),
+        )
+
     def convert(self, levels: Tensor) -> tuple[Tensor, int]:
         """Levels as floats."""
         return levels.to(self.transposed.dtype), 0
 
-    def count(self, inputs: IntegerInput) -> Tensor:
+    def count(self, levels: Tensor, zero: int) -> Tensor:
         """The sums, by a float GEMM."""
-        return (inputs.levels @ self.transposed).float()
+        return (levels @ self.transposed).float()
 
 
 @frozen(kw_only=True, eq=False)
@@ -119,6 +131,11 @@ class Int8Weight(IntegerWeight):
         return cls._packed(codes.levels.to(torch.int8), scales)
 
     @classmethod
+    def joined(cls, weights: Sequence[Self], levels: Sequence[Tensor]) -> Self:
+        """The rows of all weights, of their levels."""
+        return cls._packed(torch.cat([*levels]).to(torch.int8), torch.cat([weight.scales for weight in weights]))
+
+    @classmethod
     def _packed(cls, levels: Tensor, scales: Tensor) -> Self:
         outputs = len(levels)
         return cls(
@@ -138,9 +155,9 @@ class Int8Weight(IntegerWeight):
         lowest = int(levels.min())
         return (levels - lowest).to(torch.uint8), -lowest
 
-    def count(self, inputs: IntegerInput) -> Tensor:
+    def count(self, levels: Tensor, zero: int) -> Tensor:
         """The sums, by an int8 GEMM, without scales and bias, which would not always be rounded in the same way."""
-        return onednn_product(inputs.levels, 1.0, inputs.zero, self.packed, self.ones, self.zeros, None)
+        return onednn_product(levels, 1.0, zero, self.packed, self.ones, self.zeros, None)
 
 
 def select_rows(codes: Codes, first_token: bool = False) -> IntegerInput:
@@ -219,9 +236,13 @@ def _multiplies_in_float32(left: Codes, right: Codes) -> bool:
     """Whether sums of products of levels are exact in float32, and steps are those of whole matrices."""
     if right.offset is not None or left.step.dtype is not torch.float32:
         return False
-    largest = _largest(left.alphabet) * _largest(right.alphabet) * left.levels.shape[-1]
     whole = all(codes.step.ndim < 2 or codes.step.shape[-2:].numel() == 1 for codes in (left, right))
-    return whole and largest <= _EXACT_IN_FLOAT32
+    return whole and exact_in_float32(left.alphabet, right.alphabet, left.levels.shape[-1])
+
+
+def exact_in_float32(left: Alphabet, right: Alphabet, count: int) -> bool:
+    """Whether float32 holds the sums of so many products of levels exactly."""
+    return _largest(left) * _largest(right) * count <= _EXACT_IN_FLOAT32
 
 
 def _largest(alphabet: Alphabet) -> int:
@@ -242,12 +263,10 @@ def exact_products() -> bool:
     """Whether torch has exact int8 products here, tried with the largest numbers that occur."""
     levels = torch.full((16, 512), _HIGHEST, dtype=torch.int8)
     levels[::2] *= -1
-    inputs = IntegerInput(
-        levels=torch.full((3, 512), 255, dtype=torch.uint8), zero=_BYTE, step=torch.ones(()), offset=None
-    )
+    inputs = torch.full((3, 512), 255, dtype=torch.uint8)
     try:
         weight = Int8Weight._packed(levels, torch.ones(16))
-        counts = weight.count(inputs)
+        counts = weight.count(inputs, _BYTE)
     except (AttributeError, RuntimeError, TypeError):  # built without oneDNN, or a version with other arguments
         return False
     return torch.equal(counts, ((255 - _BYTE) * levels.sum(-1).float()).expand_as(counts))

@@ -123,7 +123,12 @@ class LevelsLinear(nn.Module, ABC, Generic[Converted]):
 
     def forward(self, x: Tensor, first_token: bool = False) -> Tensor:
         """The sum over the branches."""
-        encoded = self._encode(x)
+        total = self.multiply(self._encode(x), first_token)
+        shape = (x.shape[0], 1) if first_token else x.shape[:-1]
+        return total.reshape(*shape, -1)
+
+    def multiply(self, encoded: Sequence[Codes], first_token: bool = False) -> Tensor:
+        """The sum over the branches, (N, O), of the codes of their inputs (..., I); equal ones may be one object."""
         distinct = {id(codes): codes for codes in encoded}
         inputs = {key: self.convert(codes, first_token) for key, codes in distinct.items()}
         total: Tensor | None = None
@@ -131,8 +136,7 @@ class LevelsLinear(nn.Module, ABC, Generic[Converted]):
             total = self.add_product(branch, inputs[id(codes)], total)
         if total is None:
             raise AssertionError("a linear map has a branch")
-        shape = (x.shape[0], 1) if first_token else x.shape[:-1]
-        return total.reshape(*shape, -1)
+        return total
 
     def _encode(self, x: Tensor) -> list[Codes]:
         first, *others = quantizers = cast("list[Quantizer]", [*self.input_quantizers])
@@ -148,7 +152,7 @@ class IntegerLinear(LevelsLinear[IntegerInput]):
         self, weights: Sequence[IntegerWeight], biases: Sequence[Tensor], quantizers: Sequence[Quantizer]
     ) -> None:
         super().__init__(quantizers)
-        self.weights, self._biases = weights, biases
+        self.weights, self.biases = weights, biases
 
     def convert(self, codes: Codes, first_token: bool) -> IntegerInput:
         """In the dtype that the weights multiply, which is that of all branches."""
@@ -156,7 +160,7 @@ class IntegerLinear(LevelsLinear[IntegerInput]):
 
     def add_product(self, branch: int, inputs: IntegerInput, total: Tensor | None) -> Tensor:
         """By the weight of the branch."""
-        return self.weights[branch].linear(inputs, self._biases[branch], total)
+        return self.weights[branch].linear(inputs, self.biases[branch], total)
 
 
 class ExactLinear(Linear):

@@ -1,7 +1,8 @@
 """What follows a product of levels: scales and biases, the sum over branches, a residual with LayerNorm, and extremes.
 
-A branch adds `count * (scale * step) + (bias [+ offset * sum])` in float32, every operation rounded, in the order of the
-branches: scale, bias and sum are of an output, step and offset of a row. LayerNorm is computed in float64 and rounded once.
+A branch adds `count * (scale * step) + (bias [+ offset * sum])` in float32, every operation rounded, in the order of
+the branches: scale, bias and sum are of an output, step and offset of a row. LayerNorm is computed in float64 and
+rounded once.
 """
 
 from __future__ import annotations
@@ -155,5 +156,3 @@ def _normalize(e: Emitter, p: dict[str, Value], out: Value, mean: Value, inverse
         extremes.add(value + e.load(floats(e, width), p["shifts"] + at))
 
     for_columns(e, p["columns"], normalize)
-
-

@@ -24,8 +24,8 @@ CONTEXT_PARAMETERS = (
     "terms",  # (size,), memory to work in
     "out",  # (batch, tokens, heads * size)
     "batch",
-    "heads",
     "tokens",
+    "heads",
     "size",
     "shifts",  # (heads * size,)
     "extremes",

@@ -1,5 +1,6 @@
-"""Float32 to evenly spaced levels: `round((min(max(x + shift, from), to) - base) / divisor * factor)`, limited to levels.
+"""Float32 to evenly spaced levels.
 
+A level is `round((min(max(x + shift, clip_low), clip_high) - base) / divisor * factor)`, at least low and at most high.
 Every operation is rounded on its own, and ties go to the even level, as in torch.
 """
 
@@ -21,7 +22,6 @@ class LevelRule(NamedTuple):
     factor: float
     low: float  #: a level, as `high`, of a magnitude of at most `LARGEST_LEVEL`
     high: float
-
 
 
 QUANTIZE_PARAMETERS = (

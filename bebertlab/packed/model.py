@@ -8,7 +8,7 @@ from typing import Literal, Self, cast
 import numpy as np
 import torch
 from attrs import field, frozen
-from torch import Tensor
+from torch import Tensor, nn
 
 from bebertlab.inference.prepare import InferenceModel, prepare, quantizes_activations
 from bebertlab.interfaces.architecture import Architecture, Site
@@ -22,6 +22,7 @@ from bebertlab.model.spec import branch_counts, quantizable_modules
 from bebertlab.packed.bert import PackedBert
 from bebertlab.packed.contract import PLANES
 from bebertlab.packed.encoder import NotSigns, PackedEncoder
+from bebertlab.packed.level_encoder import LevelEncoder, NotLevels
 from bebertlab.packed.modules import FloatMatrix, LinearPart, Matrix, PackedEmbedding, PackedLinear, PackedMatrix
 from bebertlab.packed.products import WITHOUT_KERNELS, Choice, choose_product
 from bebertlab.packed.read import PackedFile, PackedMember
@@ -110,10 +111,31 @@ def _build_member(
     if choices[ENCODER].product == "signs":
         linears = {path: linear for path, linear in linears.items() if not path.startswith(f"{ENCODER}.")}
         kernels = False  # for one row of each sentence, compiling and timing another kernel does not pay
+    modules = {}
     for path, linear in linears.items():
-        module, choices[path] = choose_product(linear, unpack=unpacking == "once", kernels=kernels)
-        model.network.set_submodule(path, module)
+        modules[path], choices[path] = choose_product(linear, unpack=unpacking == "once", kernels=kernels)
+        model.network.set_submodule(path, modules[path])
+    if kernels:
+        choices[_ENCODER] = _generate_rows(
+            model, {modules[path]: linear for path, linear in linears.items()}, member.architecture, choices[_ENCODER]
+        )
     return model, choices
+
+
+def _generate_rows(
+    model: InferenceModel, packed: Mapping[nn.Module, PackedLinear], sizes: Architecture, choice: Choice
+) -> Choice:
+    """Put generated code between the products of the layers if it has something to do there."""
+    encoder = cast("Encoder", model.network.get_submodule(_ENCODER))
+    try:
+        levels = LevelEncoder.of(encoder, packed, sizes)
+    except NotLevels as reason:
+        return Choice("modules", f"{choice.reason}; {reason}")
+    model.network.set_submodule(_ENCODER, levels)
+    paths = {module: path for path, module in model.network.named_modules()}
+    for linear in levels.replaced():
+        model.network.set_submodule(paths[linear], packed[linear])
+    return Choice("rows", f"{choice.reason}; generated code computes what is between products of levels")
 
 
 def _packed_twin(member: PackedMember, device: str) -> tuple[InferenceModel, dict[str, PackedLinear]]:

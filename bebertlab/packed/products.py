@@ -19,10 +19,11 @@ from bebertlab.packed.modules import LinearPart, PackedLinear, PackedMatrix
 from bebertlab.packed.plane_linear import PlanesLinear, plane_problem
 from bebertlab.packed.weight import PackedWeight
 
-#: of an encoder: "signs", all layers in one call of generated code; "modules", one module after the other.
+#: of an encoder: "signs", all layers in one call of generated code; "rows", products of torch with generated code between
+#: them; "modules", one module after the other.
 #: of a linear map: "planes", generated code that counts bits; "int8" of oneDNN; "levels", sums of integers that float32
 #: or float64 holds exactly; "floats", no sums of integers; "unpacked", one of these three, unpacked for each product
-Product = Literal["signs", "modules", "planes", "int8", "levels", "floats", "unpacked"]
+Product = Literal["signs", "rows", "modules", "planes", "int8", "levels", "floats", "unpacked"]
 
 WITHOUT_KERNELS = "generated code is not used"
 

@@ -145,7 +145,9 @@ def _check_grid(quantizer: Quantizer, x: Tensor) -> None:
         low, high = quantizer.alphabet.low, quantizer.alphabet.high
         steps = (total.clamp(grid.clip_low, grid.clip_high) - grid.base) / grid.divisor * grid.factor
         levels = steps.clamp(low, high).round()
-        require(torch.equal(codes.levels.to(levels.dtype), levels), "encode(x) does not give the levels of level_grid()")
+        require(
+            torch.equal(codes.levels.to(levels.dtype), levels), "encode(x) does not give the levels of level_grid()"
+        )
         same = _is_number(codes.step, grid.step) and (
             codes.offset is grid.offset is None
             or (codes.offset is not None and grid.offset is not None and _is_number(codes.offset, grid.offset))
@@ -157,7 +159,9 @@ def _grid_of(quantizer: SupportsGrid, total: Tensor) -> LevelGrid | None:
     smallest, largest = torch.aminmax(total)
     grid = quantizer.level_grid(smallest.item(), largest.item())
     if grid is not None:
-        require(grid.step > 0 and grid.divisor > 0, f"level_grid() has a step or a divisor that is not positive: {grid}")
+        require(
+            grid.step > 0 and grid.divisor > 0, f"level_grid() has a step or a divisor that is not positive: {grid}"
+        )
         for end in (quantizer.alphabet.low, quantizer.alphabet.high) if isinstance(quantizer, Quantizer) else ():
             require(abs(end) <= _LARGEST_LEVEL, f"level_grid() is given, but levels reach {end}")
     return grid

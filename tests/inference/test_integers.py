@@ -149,7 +149,8 @@ def test_sums_of_wide_levels_are_exact(bits: int, dtype: torch.dtype) -> None:
     assert weight.transposed.dtype == dtype
     x = activations((3,), alphabet.high - 1, alphabet.high, torch.int32, rows=False, offset=False)
     expected = x.levels.long() @ matrix(highest=1).levels.long().t()
-    assert torch.equal(weight.count(weight.input_of(x)), expected.float())
+    inputs = weight.input_of(x)
+    assert torch.equal(weight.count(inputs.levels, inputs.zero), expected.float())
 
 
 def test_the_kind_of_product_follows_from_the_bits() -> None:

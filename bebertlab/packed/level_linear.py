@@ -1,0 +1,183 @@
+"""Linear maps of a model of levels: products of all maps that read the same values, then scales and biases of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Self, cast
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+
+from bebertlab.inference.integers import FloatWeight, Int8Weight, IntegerWeight
+from bebertlab.inference.modules import IntegerLinear, LevelsLinear
+from bebertlab.interfaces.quantizer import Quantizer
+from bebertlab.kernels.rows import Branch
+from bebertlab.packed.level_values import FLOAT_BYTES, InputQuantizer, LevelRows, Values
+from bebertlab.packed.modules import PackedLinear, PackedMatrix
+
+
+class Outputs(NamedTuple):
+    """What a linear map gives: sums of products that are not scaled yet, or its result."""
+
+    branches: Sequence[Branch]
+    result: Tensor | None  #: (N, O), contiguous
+    kept: object  #: what the branches point to
+
+
+@frozen(eq=False)
+class _Branch:
+    """A branch of a linear map whose products are sums of integers."""
+
+    weight: IntegerWeight
+    bias: Tensor  #: (O,)
+    quantizer: Quantizer
+    matrix: PackedMatrix
+
+    @classmethod
+    def of(cls, linear: IntegerLinear, packed: PackedLinear) -> list[Self]:
+        """The branches of a linear map."""
+        quantizers = cast("list[Quantizer]", [*linear.input_quantizers])
+        matrices = cast("list[PackedMatrix]", [*packed.matrices])
+        parts = zip(linear.weights, linear.biases, quantizers, matrices, strict=True)
+        return [cls(weight, bias.contiguous(), quantizer, matrix) for weight, bias, quantizer, matrix in parts]
+
+    def can_join(self, other: _Branch) -> bool:
+        """Whether a product of both has the same levels and the same kind of weight."""
+        return self._kind == other._kind and always_equal(self.quantizer, other.quantizer)
+
+    @property
+    def _kind(self) -> object:
+        return self.weight.transposed.dtype if isinstance(self.weight, FloatWeight) else type(self.weight)
+
+
+@frozen(eq=False)
+class _Product:
+    """Weights, one below the other, that multiply the same levels."""
+
+    quantizer: InputQuantizer
+    weight: IntegerWeight
+
+    @classmethod
+    def of(cls, branches: Sequence[_Branch]) -> Self:
+        """Of branches of one kind of weight, whose inputs are always quantized equally."""
+        weight = branches[0].weight if len(branches) == 1 else _joined(branches)
+        return cls(InputQuantizer.of(branches[0].quantizer), weight)
+
+
+@frozen(eq=False)
+class _Term:
+    """A branch of a linear map: where its sums are, and how they are scaled."""
+
+    product: int
+    column: int  #: of the product
+    scales: Tensor  #: (O,), as sums and bias
+    sums: Tensor
+    bias: Tensor
+
+
+class LevelLinears:
+    """Linear maps of the same values; branches whose inputs are always quantized equally are one product.
+
+    A map whose products are not sums of integers that torch multiplies computes its result itself.
+    """
+
+    def __init__(self, linears: Sequence[nn.Module], packed: Mapping[nn.Module, PackedLinear]) -> None:
+        """Of prepared maps; `packed` has the levels that are read where products are joined."""
+        products: list[list[_Branch]] = []
+        self._terms = [
+            [_place(branch, products) for branch in _Branch.of(linear, packed[linear])]
+            if isinstance(linear, IntegerLinear) and linear in packed
+            else []
+            for linear in linears
+        ]
+        self._products = [_Product.of(branches) for branches in products]
+        #: maps that compute their results; None: a product does
+        self._others = [None if terms else linear for linear, terms in zip(linears, self._terms, strict=True)]
+        self._quantizers = [_input_quantizers(linear) for linear in self._others]
+        self.replaced = [linear for linear, terms in zip(linears, self._terms, strict=True) if terms]
+
+    @property
+    def shift(self) -> Tensor | None:
+        """What the first quantizer adds to its input."""
+        first = [product.quantizer for product in self._products] or [
+            quantizer for quantizers in self._quantizers for quantizer in quantizers
+        ]
+        return first[0].shift if first else None
+
+    def __call__(self, x: Values, first_token: bool = False) -> list[Outputs]:
+        """The products of each map; `first_token`: of the first token of each sentence."""
+        inputs = [x.rows(product.quantizer, product.weight, first_token) for product in self._products]
+        sums = [
+            product.weight.count(rows.levels, rows.zero) for product, rows in zip(self._products, inputs, strict=True)
+        ]
+        return [
+            Outputs([_branch(term, inputs[term.product], sums[term.product]) for term in terms], None, (inputs, sums))
+            if other is None
+            else Outputs((), _result(other, quantizers, x, first_token), None)
+            for other, terms, quantizers in zip(self._others, self._terms, self._quantizers, strict=True)
+        ]
+
+
+def _branch(term: _Term, inputs: LevelRows, sums: Tensor) -> Branch:
+    step, offset = inputs.step, inputs.offset
+    return Branch(
+        sums.data_ptr() + term.column * FLOAT_BYTES,
+        sums.shape[1] * FLOAT_BYTES,
+        term.scales.data_ptr(),
+        term.bias.data_ptr(),
+        term.sums.data_ptr(),
+        step.data_ptr(),
+        FLOAT_BYTES if step.ndim else 0,
+        0 if offset is None else offset.data_ptr(),
+        0 if offset is None or not offset.ndim else FLOAT_BYTES,
+    )
+
+
+def always_equal(first: Quantizer, second: Quantizer) -> bool:
+    """Whether quantizers of a prepared model are equal, their options and their tensors."""
+    if first is second:
+        return True
+    if type(first) is not type(second) or _options(first) != _options(second):
+        return False
+    states = first.state_dict(), second.state_dict()
+    return states[0].keys() == states[1].keys() and all(
+        torch.equal(states[0][name], states[1][name]) for name in states[0]
+    )
+
+
+def _options(quantizer: Quantizer) -> dict[str, object]:
+    tensors = {"_parameters", "_buffers", "_modules"}
+    return {name: value for name, value in vars(quantizer).items() if name not in tensors}
+
+
+def _place(branch: _Branch, products: list[list[_Branch]]) -> _Term:
+    """Add a branch to a product that it can be joined with, or to a new one."""
+    index = next((index for index, branches in enumerate(products) if branch.can_join(branches[0])), len(products))
+    if index == len(products):
+        products.append([])
+    column = sum(len(other.bias) for other in products[index])
+    products[index].append(branch)
+    return _Term(index, column, branch.weight.scales, branch.weight.sums, branch.bias)
+
+
+def _joined(branches: Sequence[_Branch]) -> IntegerWeight:
+    weights = [branch.weight for branch in branches]
+    int8 = [weight for weight in weights if isinstance(weight, Int8Weight)]
+    if len(int8) == len(weights):
+        return Int8Weight.joined(int8, [branch.matrix.codes().levels for branch in branches])
+    return FloatWeight.joined([weight for weight in weights if isinstance(weight, FloatWeight)])
+
+
+def _input_quantizers(linear: nn.Module | None) -> list[InputQuantizer]:
+    """Of a map of levels."""
+    if not isinstance(linear, LevelsLinear):
+        return []
+    return [InputQuantizer.of(quantizer) for quantizer in cast("list[Quantizer]", [*linear.input_quantizers])]
+
+
+def _result(linear: nn.Module, quantizers: Sequence[InputQuantizer], x: Values, first_token: bool) -> Tensor:
+    if isinstance(linear, LevelsLinear):
+        return linear.multiply([x.codes(quantizer) for quantizer in quantizers], first_token).contiguous()
+    result: Tensor = linear(x.tensor, first_token)
+    return result.flatten(0, -2).contiguous()
