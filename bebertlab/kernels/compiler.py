@@ -75,15 +75,14 @@ class Kernels:
         """Run a function."""
         compiled = self._functions.get(function)
         if compiled is None:
-            compiled = self._functions[function] = self._load(function)
-        compiled(*map(ctypes.c_int64, arguments))
+            compiled = self._functions[function] = self._load(function, len(arguments))
+        compiled(*arguments)
 
-    def _load(self, function: str) -> Any:  # noqa: ANN401 - a function of C
+    def _load(self, function: str, parameters: int) -> Any:  # noqa: ANN401 - a function of C
         address = self._address(function)
         if not address:
             raise ValueError(f"there is no function {function!r} in this code")
-        # without a signature, as there are many arguments: every one is converted by c_int64
-        return ctypes.CFUNCTYPE(None)(address)
+        return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * parameters)(address)
 
 
 @cache

@@ -57,6 +57,7 @@ def _quantize(e: Emitter, *, dividing: bool, integers: bool) -> None:
         p = dict(zip(QUANTIZE_PARAMETERS, parameters, strict=True))
         rule = {field: e.load(e.f32, p["rule"] + 4 * index) for index, field in enumerate(LevelRule._fields)}
         zero = p["zero"].cast("trunc", e.i32)
+        inverse = e.number(e.f64, 1.0) / rule["divisor"].cast("fpext", e.f64)
         with e.loop(p["batch"]) as sentence, e.loop(p["tokens"]) as token, e.loop(p["heads"]) as head:
             source = p["source"] + (sentence * p["tokens"] + token) * p["stride"] + head * p["size"] * 4
             shifts = p["shifts"] + head * p["size"] * 4
@@ -69,7 +70,7 @@ def _quantize(e: Emitter, *, dividing: bool, integers: bool) -> None:
                 type_, offset = floats(e, width), column * 4
                 x = e.load(type_, source + offset) + e.load(type_, shifts + offset)
                 numbers = {field: e.splat(number, width) for field, number in rule.items()}
-                rounded = _in_levels(x, numbers, dividing=dividing) + _ROUNDING
+                rounded = _in_levels(x, numbers, e.splat(inverse, width) if dividing else None) + _ROUNDING
                 if integers:
                     word = e.vector(e.i32, width)
                     level = rounded.cast("bitcast", word) - _ROUNDING_BITS + e.splat(zero, width)
@@ -80,7 +81,17 @@ def _quantize(e: Emitter, *, dividing: bool, integers: bool) -> None:
             for_columns(e, p["size"], store)
 
 
-def _in_levels(x: Value, rule: dict[str, Value], *, dividing: bool) -> Value:
+def _in_levels(x: Value, rule: dict[str, Value], inverse: Value | None) -> Value:
     clipped = x.maximum(rule["clip_low"]).minimum(rule["clip_high"]) - rule["base"]
-    scaled = (clipped / rule["divisor"] if dividing else clipped) * rule["factor"]
+    scaled = (_quotient(clipped, inverse) if inverse is not None else clipped) * rule["factor"]
     return scaled.maximum(rule["low"]).minimum(rule["high"])
+
+
+def _quotient(x: Value, inverse: Value) -> Value:
+    """A float32 divided by another, rounded, by a product with the inverse in float64, which takes less time.
+
+    A quotient of numbers with 24 bits is at least 2^-49 of itself away from where rounding changes, and the product is
+    wrong by at most 2^-52.
+    """
+    e = x.emitter
+    return (x.cast("fpext", inverse.type) * inverse).cast("fptrunc", e.vector(e.f32, x.type.count))

@@ -6,17 +6,21 @@ keeps them alive, of the sizes that it states. Functions may run in several thre
 
 from __future__ import annotations
 
+import ctypes
+import struct
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bebertlab.kernels.compiler import Kernels, load_kernels
 from bebertlab.kernels.emit_finish import Branch
 from bebertlab.kernels.emit_quantize import LevelRule
 from bebertlab.kernels.layout import aligned_zeros
 
+# arrays of ctypes are made several times as fast as those of numpy
+_TwoFloats, _ThreeFloats = ctypes.c_float * 2, ctypes.c_float * 3
+_Rule = ctypes.c_float * len(LevelRule._fields)
 _NO_FLOOR = int(np.float32(-np.inf).view(np.int32))
 
 
@@ -45,7 +49,7 @@ class NormParameters(NamedTuple):
     """Of a LayerNorm."""
 
     parameters: int  #: address of gamma, then beta, (columns,) float64
-    epsilon: float
+    epsilon_bits: int  #: of epsilon as float64, see `bits_of`
 
 
 class RowKernels:
@@ -55,7 +59,7 @@ class RowKernels:
         """For matrices of at most so many columns; by default with the code of this machine."""
         self._kernels = load_kernels("rows") if kernels is None else kernels
         self._zeros = aligned_zeros((columns,), np.float32)
-        self.no_shifts = address(self._zeros)  #: for matrices to which nothing is added
+        self.no_shifts = int(self._zeros.ctypes.data)  #: for matrices to which nothing is added
 
     def __deepcopy__(self, memo: dict[int, object]) -> RowKernels:
         """The object itself: it does not change."""
@@ -63,8 +67,8 @@ class RowKernels:
 
     def find_extremes(self, source: int, rows: int, columns: int, shifts: int) -> Extremes | None:
         """The extremes of a matrix plus shifts (columns,); None where a number is not finite."""
-        extremes = np.empty(3, np.float32)
-        self._kernels.call("find_extremes", source, rows, columns, shifts, address(extremes))
+        extremes = _ThreeFloats()
+        self._kernels.call("find_extremes", source, rows, columns, shifts, ctypes.addressof(extremes))
         return _finite(extremes)
 
     def quantize(
@@ -81,26 +85,26 @@ class RowKernels:
             layout: of both.
             zero: None for float32.
         """
-        numbers = np.array(rule, np.float32)
+        numbers = _Rule(*rule)
         name = f"quantize_{'floats' if zero is None else 'bytes'}{'' if rule.divisor == 1 else '_dividing'}"
-        self._kernels.call(name, source, stride, shifts, address(numbers), zero or 0, out, *layout)
+        self._kernels.call(name, source, stride, shifts, ctypes.addressof(numbers), zero or 0, out, *layout)
 
     def finish_products(
         self, branches: Sequence[Branch], out: int, rows: int, columns: int, shifts: int, *, relu: bool = False
     ) -> Extremes | None:
         """out = the sum over branches, or what is there if there are none; then relu; returns the extremes plus shifts."""
-        extremes, records = np.empty(3, np.float32), np.array(branches, np.int64)
+        extremes, records = _ThreeFloats(), _records(branches)
         floor = 0 if relu else _NO_FLOOR
         self._kernels.call(
             "finish_products",
-            address(records),
+            ctypes.addressof(records),
             len(branches),
             out,
             rows,
             columns,
             floor,
             shifts,
-            address(extremes),
+            ctypes.addressof(extremes),
         )
         return _finite(extremes)
 
@@ -116,21 +120,20 @@ class RowKernels:
         shifts: int,
     ) -> Extremes | None:
         """out = LayerNorm(residual + the sum over branches, or what is there); returns the extremes plus shifts."""
-        extremes, records = np.empty(3, np.float32), np.array(branches, np.int64)
-        epsilon = int(np.float64(norm.epsilon).view(np.int64))
+        extremes, records = _ThreeFloats(), _records(branches)
         self._kernels.call(
             "finish_norm",
-            address(records),
+            ctypes.addressof(records),
             len(branches),
             residual,
             stride,
             norm.parameters,
-            epsilon,
+            norm.epsilon_bits,
             out,
             rows,
             columns,
             shifts,
-            address(extremes),
+            ctypes.addressof(extremes),
         )
         return _finite(extremes)
 
@@ -138,8 +141,8 @@ class RowKernels:
         self, scores: int, mask: int, scale: float, root: float, batch: int, rows: int, columns: int
     ) -> None:
         """score = sum * scale * root + mask of a batch (batch * rows, columns), in place; the mask is (batch, columns)."""
-        numbers = np.array([scale, root], np.float32)
-        self._kernels.call("scale_scores", scores, mask, address(numbers), batch, rows, columns)
+        numbers = _TwoFloats(scale, root)
+        self._kernels.call("scale_scores", scores, mask, ctypes.addressof(numbers), batch, rows, columns)
 
     def finish_context(
         self, source: int, values: int, scale: float, factor: float | None, out: int, layout: Layout, shifts: int
@@ -148,29 +151,34 @@ class RowKernels:
 
         With a factor, that times the sum of the levels of values over the tokens is added.
         """
-        extremes, terms = np.empty(3, np.float32), np.empty(layout.size, np.float32)
-        numbers = np.array([scale, factor or 0.0], np.float32)
+        extremes, terms = _ThreeFloats(), (ctypes.c_float * layout.size)()
+        numbers = _TwoFloats(scale, factor or 0.0)
         self._kernels.call(
             "finish_context",
             source,
             values,
-            address(numbers),
+            ctypes.addressof(numbers),
             int(factor is not None),
-            address(terms),
+            ctypes.addressof(terms),
             out,
             *layout,
             shifts,
-            address(extremes),
+            ctypes.addressof(extremes),
         )
         return _finite(extremes)
 
 
-def address(array: NDArray[Any]) -> int:
-    """Where an array begins."""
-    start: int = array.__array_interface__["data"][0]
-    return start
+def bits_of(number: float) -> int:
+    """The bits of a float64 as an integer."""
+    (bits,) = struct.unpack("=q", struct.pack("=d", number))
+    return int(bits)
 
 
-def _finite(extremes: NDArray[np.float32]) -> Extremes | None:
-    smallest, largest, check = extremes.tolist()
+def _records(branches: Sequence[Branch]) -> ctypes.Array[ctypes.c_int64]:
+    numbers = [number for branch in branches for number in branch]
+    return (ctypes.c_int64 * len(numbers))(*numbers)
+
+
+def _finite(extremes: ctypes.Array[ctypes.c_float]) -> Extremes | None:
+    smallest, largest, check = extremes
     return Extremes(smallest, largest) if check == 0 else None

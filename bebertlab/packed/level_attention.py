@@ -17,7 +17,7 @@ from bebertlab.interfaces.architecture import Site
 from bebertlab.interfaces.capabilities import LevelGrid, SupportsGrid
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.kernels.rows import Layout, RowKernels
-from bebertlab.packed.level_values import FLOAT_BYTES, InputQuantizer, Values, level_rule, shift_address
+from bebertlab.packed.level_values import FLOAT_BYTES, InputQuantizer, Values, shift_address
 
 
 class AttentionBuffers(NamedTuple):
@@ -101,7 +101,7 @@ class LevelAttention:
     ) -> None:
         quantizers, levels = (self.query, self.key, self.value), (buffers.query, buffers.key, buffers.value)
         for values, grid, quantizer, out in zip(projections, grids, quantizers, levels, strict=True):
-            rule = level_rule(grid, quantizer.quantizer.alphabet)
+            rule = quantizer.rule(grid)
             stride, kernels = values.tensor.shape[-1] * FLOAT_BYTES, values.kernels
             kernels.quantize(values.tensor.data_ptr(), stride, kernels.no_shifts, rule, out.data_ptr(), layout)
 
@@ -126,7 +126,7 @@ class LevelAttention:
     ) -> Values:
         """The sums of the values, weighted by the probabilities."""
         batch, tokens, heads, _ = layout
-        kernels, rule = probabilities.kernels, level_rule(p, self.probabilities.quantizer.alphabet)
+        kernels, rule = probabilities.kernels, self.probabilities.rule(p)
         kernels.quantize(
             probabilities.tensor.data_ptr(),
             tokens * FLOAT_BYTES,

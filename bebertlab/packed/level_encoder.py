@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bebertlab.inference.modules import ExactAttention, ExactLayerNorm
 from bebertlab.interfaces.architecture import Architecture
-from bebertlab.kernels.rows import NormParameters, RowKernels
+from bebertlab.kernels.rows import NormParameters, RowKernels, bits_of
 from bebertlab.model.attention import TapRecorder
 from bebertlab.model.bert import Encoder, Layer
 from bebertlab.packed.level_attention import AttentionBuffers, LevelAttention
@@ -117,15 +117,15 @@ class _Norm:
     """A LayerNorm whose parameters are of float64."""
 
     parameters: Tensor  #: (2, H), gamma and beta
-    epsilon: float
+    epsilon_bits: int
 
     @classmethod
     def of(cls, norm: nn.LayerNorm) -> Self:
-        return cls(torch.stack([norm.weight.detach(), norm.bias.detach()]).double(), norm.eps)
+        return cls(torch.stack([norm.weight.detach(), norm.bias.detach()]).double(), bits_of(norm.eps))
 
     def numbers(self) -> NormParameters:
         """As generated code reads them."""
-        return NormParameters(self.parameters.data_ptr(), self.epsilon)
+        return NormParameters(self.parameters.data_ptr(), self.epsilon_bits)
 
 
 @frozen(eq=False)

@@ -120,17 +120,16 @@ class LevelLinears:
 
 
 def _branch(term: _Term, inputs: LevelRows, sums: Tensor) -> Branch:
-    step, offset = inputs.step, inputs.offset
     return Branch(
         sums.data_ptr() + term.column * FLOAT_BYTES,
         sums.shape[1] * FLOAT_BYTES,
         term.scales.data_ptr(),
         term.bias.data_ptr(),
         term.sums.data_ptr(),
-        step.data_ptr(),
-        FLOAT_BYTES if step.ndim else 0,
-        0 if offset is None else offset.data_ptr(),
-        0 if offset is None or not offset.ndim else FLOAT_BYTES,
+        inputs.step,
+        inputs.step_stride,
+        inputs.offset,
+        inputs.offset_stride,
     )
 
 

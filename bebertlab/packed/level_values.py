@@ -5,47 +5,80 @@ Of a quantizer that declares a grid (`SupportsGrid`) generated code computes the
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
 from typing import NamedTuple, Self
 
 import torch
+from attrs import frozen
 from torch import Tensor
 
-from bebertlab.inference.integers import Int8Weight, IntegerWeight
+from bebertlab.inference.integers import Int8Weight, IntegerInput, IntegerWeight
 from bebertlab.interfaces.capabilities import LevelGrid, SupportsGrid
-from bebertlab.interfaces.quantizer import Alphabet, Codes, Quantizer
+from bebertlab.interfaces.quantizer import Codes, Quantizer
 from bebertlab.kernels.rows import Extremes, Layout, LevelRule, RowKernels
 from bebertlab.model.primitives import integer_dtype
 
 FLOAT_BYTES = 4
 _BYTE = 128  #: the offset from int8 to uint8
+_Scales = ctypes.c_float * 2
 
 
-class InputQuantizer(NamedTuple):
+@frozen(eq=False)
+class InputQuantizer:
     """A quantizer, and what generated code reads of it."""
 
     quantizer: Quantizer
     shift: Tensor | None  #: (I,), contiguous float32
+    find_grid: Callable[[float, float], LevelGrid | None] | None  #: `level_grid`
+    dtype: torch.dtype  #: of its levels
 
     @classmethod
     def of(cls, quantizer: Quantizer) -> Self:
         """Of a prepared model, whose parameters do not change."""
-        shift = quantizer.grid_shift if isinstance(quantizer, SupportsGrid) else None
-        return cls(quantizer, None if shift is None else shift.detach().float().contiguous())
+        dtype = integer_dtype(quantizer.alphabet.low, quantizer.alphabet.high)
+        if not isinstance(quantizer, SupportsGrid):  # slow, therefore only here
+            return cls(quantizer, None, None, dtype)
+        shift = quantizer.grid_shift
+        return cls(
+            quantizer, None if shift is None else shift.detach().float().contiguous(), quantizer.level_grid, dtype
+        )
 
     def grid(self, extremes: Extremes | None) -> LevelGrid | None:
-        """The grid of finite values with these extremes; None where there is none."""
-        if extremes is None or not isinstance(self.quantizer, SupportsGrid):
-            return None
-        return self.quantizer.level_grid(*extremes)
+        """The grid of values with these extremes, after the shift; None where there is none."""
+        return None if extremes is None or self.find_grid is None else self.find_grid(*extremes)
+
+    def rule(self, grid: LevelGrid) -> LevelRule:
+        """A grid as generated code reads it."""
+        limits, alphabet = (grid.clip_low, grid.clip_high), self.quantizer.alphabet
+        return LevelRule(*limits, grid.base, grid.divisor, grid.factor, alphabet.low, alphabet.high)
 
 
 class LevelRows(NamedTuple):
-    """Rows (N, I) of levels in the form that a weight multiplies; their step and offset are () or (N, 1)."""
+    """Rows (N, I) of levels in the form that a weight multiplies, with addresses of their step and offset."""
 
     levels: Tensor
     zero: int
-    step: Tensor
-    offset: Tensor | None
+    step: int
+    step_stride: int  #: bytes from a row to the next
+    offset: int  #: 0: none
+    offset_stride: int
+    kept: object  #: what the addresses point to
+
+    @classmethod
+    def of_grid(cls, levels: Tensor, zero: int, grid: LevelGrid) -> Self:
+        """Levels of a grid."""
+        scales = _Scales(grid.step, grid.offset or 0.0)
+        start = ctypes.addressof(scales)
+        return cls(levels, zero, start, 0, 0 if grid.offset is None else start + FLOAT_BYTES, 0, scales)
+
+    @classmethod
+    def of_input(cls, inputs: IntegerInput) -> Self:
+        """Levels with scales of torch, () or (N, 1)."""
+        step, offset = inputs.step.contiguous(), None if inputs.offset is None else inputs.offset.contiguous()
+        strides = [0 if scale is None or not scale.ndim else FLOAT_BYTES for scale in (step, offset)]
+        offset_address = 0 if offset is None else offset.data_ptr()
+        return cls(inputs.levels, inputs.zero, step.data_ptr(), strides[0], offset_address, strides[1], (step, offset))
 
 
 class Values:
@@ -77,30 +110,27 @@ class Values:
 
     def rows(self, quantizer: InputQuantizer, weight: IntegerWeight, first_token: bool) -> LevelRows:
         """The levels that a weight multiplies; `first_token`: those of the first token of each sentence."""
-        grid = quantizer.grid(self.extremes(quantizer.shift))
-        alphabet, of_bytes = quantizer.quantizer.alphabet, isinstance(weight, Int8Weight)
-        dtype = integer_dtype(alphabet.low, alphabet.high)
-        if grid is None or (of_bytes and dtype.itemsize > 1):
-            inputs = weight.input_of(quantizer.quantizer.encode(self.tensor), first_token)
-            return LevelRows(inputs.levels, inputs.zero, inputs.step.contiguous(), _contiguous(inputs.offset))
-        zero = _BYTE if of_bytes and dtype is torch.int8 else 0
-        key = grid, alphabet, _key(quantizer.shift), of_bytes, first_token
+        grid, of_bytes = quantizer.grid(self.extremes(quantizer.shift)), isinstance(weight, Int8Weight)
+        if grid is None or (of_bytes and quantizer.dtype.itemsize > 1):
+            return LevelRows.of_input(weight.input_of(quantizer.quantizer.encode(self.tensor), first_token))
+        zero = _BYTE if of_bytes and quantizer.dtype is torch.int8 else 0
+        key = grid, quantizer.quantizer.alphabet, _key(quantizer.shift), of_bytes, first_token
         if key not in self._rows:
             levels = self._quantize(quantizer, grid, zero if of_bytes else None, first_token)
-            self._rows[key] = LevelRows(levels, zero, *_scales(grid))
+            self._rows[key] = LevelRows.of_grid(levels, zero, grid)
         rows = self._rows[key]
         return rows if of_bytes else rows._replace(levels=weight.convert(rows.levels)[0])
 
     def codes(self, quantizer: InputQuantizer) -> Codes:
         """The codes; equal ones are one object."""
         grid, alphabet = quantizer.grid(self.extremes(quantizer.shift)), quantizer.quantizer.alphabet
-        dtype = integer_dtype(alphabet.low, alphabet.high)
-        if grid is None or dtype.itemsize > 1:
+        if grid is None or quantizer.dtype.itemsize > 1:
             return quantizer.quantizer.encode(self.tensor)
         key = grid, alphabet, _key(quantizer.shift)
         if key not in self._codes:
-            levels = self._quantize(quantizer, grid, 0, first_token=False).view(dtype)
-            step, offset = _scales(grid)
+            levels = self._quantize(quantizer, grid, 0, first_token=False).view(quantizer.dtype)
+            step = torch.tensor(grid.step)
+            offset = None if grid.offset is None else torch.tensor(grid.offset)
             self._codes[key] = Codes(levels=levels.view(self.tensor.shape), step=step, offset=offset, alphabet=alphabet)
         return self._codes[key]
 
@@ -112,19 +142,12 @@ class Values:
             self.tensor.data_ptr(),
             columns * FLOAT_BYTES * (tokens if first_token else 1),
             shift_address(self.kernels, quantizer.shift),
-            level_rule(grid, quantizer.quantizer.alphabet),
+            quantizer.rule(grid),
             levels.data_ptr(),
             Layout.of_rows(rows, columns),
             zero,
         )
         return levels
-
-
-def level_rule(grid: LevelGrid, alphabet: Alphabet) -> LevelRule:
-    """A grid as generated code reads it."""
-    return LevelRule(
-        grid.clip_low, grid.clip_high, grid.base, grid.divisor, grid.factor, float(alphabet.low), float(alphabet.high)
-    )
 
 
 def shift_address(kernels: RowKernels, shift: Tensor | None) -> int:
@@ -134,11 +157,3 @@ def shift_address(kernels: RowKernels, shift: Tensor | None) -> int:
 
 def _key(shift: Tensor | None) -> int | None:
     return None if shift is None else shift.data_ptr()
-
-
-def _contiguous(x: Tensor | None) -> Tensor | None:
-    return None if x is None else x.contiguous()
-
-
-def _scales(grid: LevelGrid) -> tuple[Tensor, Tensor | None]:
-    return torch.tensor(grid.step), None if grid.offset is None else torch.tensor(grid.offset)

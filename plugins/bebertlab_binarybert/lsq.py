@@ -94,8 +94,10 @@ class LsqQuantizer(Quantizer):
 
     def level_grid(self, smallest: float, largest: float) -> LevelGrid | None:
         """The grid of the learned step; None where it is not set, or not positive (as published)."""
-        step = _clamped(self.step.detach(), self.published).item() if self._is_set() else 0.0
-        if not step > 0:
+        if not self._is_set():
+            return None
+        step = self.step.item() if self.published else max(self.step.item(), _SMALLEST)
+        if step <= 0:
             return None
         base = None if self.symmetric else smallest
         return LevelGrid(step=step, offset=base, base=base or 0.0, divisor=step)
@@ -120,7 +122,8 @@ class LsqQuantizer(Quantizer):
         return self.step.detach() if self._is_set() else self._first_step(x)
 
     def _is_set(self) -> bool:
-        self._ready = self._ready or bool(self.initialised)
+        if not self._ready:
+            self._ready = bool(self.initialised)
         return self._ready
 
     def _first_step(self, x: Tensor) -> Tensor:

@@ -200,7 +200,7 @@ class ElasticQuantizer(Quantizer):
         """The grid of the learned scale; None for two signs, and where the scale is not set."""
         if self.levels.signs or not self._is_set():
             return None
-        step = self.scale.detach().clamp(min=SMALLEST).item()
+        step = max(self.scale.item(), SMALLEST)
         base = smallest if self.levels.from_smallest else None
         return LevelGrid(step=step, offset=base, base=base or 0.0, divisor=step)
 
@@ -213,7 +213,8 @@ class ElasticQuantizer(Quantizer):
         super()._load_from_state_dict(*args, **kwargs)
 
     def _is_set(self) -> bool:
-        self._ready = self._ready or bool(self.initialised)
+        if not self._ready:
+            self._ready = bool(self.initialised)
         return self._ready
 
     @torch.no_grad()
