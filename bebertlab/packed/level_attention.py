@@ -41,9 +41,10 @@ class AttentionBuffers(NamedTuple):
 
 @frozen(eq=False)
 class LevelAttention:
-    """Computes what `ExactAttention` computes, to the same bits; that itself computes what has no grid."""
+    """Computes what `ExactAttention` computes, to the same bits."""
 
-    module: ExactAttention
+    heads: int
+    head_size: int
     query: InputQuantizer
     key: InputQuantizer
     probabilities: InputQuantizer
@@ -59,7 +60,9 @@ class LevelAttention:
             isinstance(quantizer, SupportsGrid) and quantizer.grid_shift is None for quantizer in found
         ):
             return None
-        return cls(module, *(InputQuantizer.of(cast("Quantizer", quantizer)) for quantizer in found))
+        return cls(
+            module.heads, module.head_size, *(InputQuantizer.of(cast("Quantizer", quantizer)) for quantizer in found)
+        )
 
     def __call__(
         self,
@@ -83,7 +86,7 @@ class LevelAttention:
         batch, tokens, _ = projections[0].tensor.shape
         if q is None or k is None or v is None or not self._multiplies_in_float32((q, k, v), tokens):
             return None
-        layout = Layout(batch, tokens, self.module.heads, self.module.head_size)
+        layout = Layout(batch, tokens, self.heads, self.head_size)
         self._quantize(projections, (q, k, v), buffers, layout)
         probabilities = self._probabilities(projections[0].kernels, q, k, mask, buffers, layout)
         p = self.probabilities.grid(probabilities.extremes(None))
@@ -93,7 +96,7 @@ class LevelAttention:
         query, key, probabilities, value = (
             x.quantizer.alphabet for x in (self.query, self.key, self.probabilities, self.value)
         )
-        exact = exact_in_float32(query, key, self.module.head_size) and exact_in_float32(probabilities, value, tokens)
+        exact = exact_in_float32(query, key, self.head_size) and exact_in_float32(probabilities, value, tokens)
         return exact and all(grid.offset is None for grid in grids)
 
     def _quantize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Self, cast
 
 import torch
@@ -62,6 +62,10 @@ class LevelEncoder(Encoder):
         levels._buffers = deque()
         return levels
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """The same encoder: it does not change, and it has the addresses of its tensors."""
+        return self
+
     def replaced(self) -> list[nn.Module]:
         """The linear maps that modules compute no more, whose weights need not be kept unpacked."""
         return [linear for layer in self._layers for linears in layer.linears() for linear in linears.replaced]
@@ -116,16 +120,13 @@ class _Buffers:
 class _Norm:
     """A LayerNorm whose parameters are of float64."""
 
-    parameters: Tensor  #: (2, H), gamma and beta
-    epsilon_bits: int
+    numbers: NormParameters
+    parameters: Tensor  #: (2, H), gamma and beta, to which the numbers point
 
     @classmethod
     def of(cls, norm: nn.LayerNorm) -> Self:
-        return cls(torch.stack([norm.weight.detach(), norm.bias.detach()]).double(), bits_of(norm.eps))
-
-    def numbers(self) -> NormParameters:
-        """As generated code reads them."""
-        return NormParameters(self.parameters.data_ptr(), self.epsilon_bits)
+        parameters = torch.stack([norm.weight.detach(), norm.bias.detach()]).double()
+        return cls(NormParameters(parameters.data_ptr(), bits_of(norm.eps)), parameters)
 
 
 @frozen(eq=False)
@@ -140,6 +141,7 @@ class _LevelLayer:
     up: LevelLinears
     down: LevelLinears
     output_norm: _Norm
+    activation: Callable[[Tensor], Tensor]
 
     @classmethod
     def of(cls, layer: Layer, packed: Mapping[nn.Module, PackedLinear]) -> Self:
@@ -155,6 +157,7 @@ class _LevelLayer:
             up=LevelLinears([layer.intermediate.dense], packed),
             down=LevelLinears([layer.output.dense], packed),
             output_norm=_Norm.of(layer.output.LayerNorm),
+            activation=layer.intermediate.activation,
         )
 
     def linears(self) -> list[LevelLinears]:
@@ -179,7 +182,6 @@ class _LevelLayer:
         return _normalized(outputs, attended, self.output_norm, out, None).tensor
 
     def _attended(self, x: Values, mask: Tensor, buffers: _Buffers) -> Values:
-        attention = cast("ExactAttention", self.module.attention.self)
         projections = [
             _finished(x.kernels, outputs, buffer, None)
             for outputs, buffer in zip(self.projections(x), buffers.projections, strict=True)
@@ -188,6 +190,7 @@ class _LevelLayer:
         if self.attention is not None:
             context = self.attention(projections, mask, buffers.attention, self.output.shift)
         if context is None:
+            attention = cast("ExactAttention", self.module.attention.self)
             attended = attention.attend(*(values.tensor for values in projections), mask, {})
             context = Values(x.kernels, attended.contiguous())
         (outputs,) = self.output(context)
@@ -195,10 +198,9 @@ class _LevelLayer:
 
     def _units(self, x: Values, buffers: _Buffers) -> Values:
         (outputs,) = self.up(x)
-        activation = self.module.intermediate.activation
-        is_relu = activation is F.relu
+        is_relu = self.activation is F.relu
         units = _finished(x.kernels, outputs, buffers.units, self.down.shift, relu=is_relu)
-        return units if is_relu else Values(x.kernels, activation(units.tensor))
+        return units if is_relu else Values(x.kernels, self.activation(units.tensor))
 
 
 def _is_exact(layer: Layer) -> bool:
@@ -225,7 +227,7 @@ def _normalized(outputs: Outputs, residual: Values, norm: _Norm, buffer: Tensor,
         outputs.branches,
         residual.tensor.data_ptr(),
         columns * FLOAT_BYTES * (tokens // out.shape[1]),
-        norm.numbers(),
+        norm.numbers,
         out.data_ptr(),
         out.shape[:-1].numel(),
         columns,

@@ -70,10 +70,14 @@ class _Term:
     """A branch of a linear map: where its sums are, and how they are scaled."""
 
     product: int
-    column: int  #: of the product
-    scales: Tensor  #: (O,), as sums and bias
-    sums: Tensor
-    bias: Tensor
+    start: int  #: of its columns in a row of the product, bytes
+    stride: int  #: bytes of a row
+    addresses: tuple[int, int, int]  #: of the scales, biases and sums of weights
+    kept: tuple[Tensor, ...]  #: what the addresses point to
+
+    def branch(self, inputs: LevelRows, counts: Tensor) -> Branch:
+        """The branch of sums of products with an input."""
+        return Branch(counts.data_ptr() + self.start, self.stride, *self.addresses, *inputs.scales)
 
 
 class LevelLinears:
@@ -85,13 +89,14 @@ class LevelLinears:
     def __init__(self, linears: Sequence[nn.Module], packed: Mapping[nn.Module, PackedLinear]) -> None:
         """Of prepared maps; `packed` has the levels that are read where products are joined."""
         products: list[list[_Branch]] = []
-        self._terms = [
+        places = [
             [_place(branch, products) for branch in _Branch.of(linear, packed[linear])]
             if isinstance(linear, IntegerLinear) and linear in packed
             else []
             for linear in linears
         ]
         self._products = [_Product.of(branches) for branches in products]
+        self._terms = [[_term(place, products) for place in of_map] for of_map in places]
         #: maps that compute their results; None: a product does
         self._others = [None if terms else linear for linear, terms in zip(linears, self._terms, strict=True)]
         self._quantizers = [_input_quantizers(linear) for linear in self._others]
@@ -107,30 +112,19 @@ class LevelLinears:
 
     def __call__(self, x: Values, first_token: bool = False) -> list[Outputs]:
         """The products of each map; `first_token`: of the first token of each sentence."""
-        inputs = [x.rows(product.quantizer, product.weight, first_token) for product in self._products]
-        sums = [
-            product.weight.count(rows.levels, rows.zero) for product, rows in zip(self._products, inputs, strict=True)
-        ]
-        return [
-            Outputs([_branch(term, inputs[term.product], sums[term.product]) for term in terms], None, (inputs, sums))
-            if other is None
-            else Outputs((), _result(other, quantizers, x, first_token), None)
-            for other, terms, quantizers in zip(self._others, self._terms, self._quantizers, strict=True)
-        ]
-
-
-def _branch(term: _Term, inputs: LevelRows, sums: Tensor) -> Branch:
-    return Branch(
-        sums.data_ptr() + term.column * FLOAT_BYTES,
-        sums.shape[1] * FLOAT_BYTES,
-        term.scales.data_ptr(),
-        term.bias.data_ptr(),
-        term.sums.data_ptr(),
-        inputs.step,
-        inputs.step_stride,
-        inputs.offset,
-        inputs.offset_stride,
-    )
+        inputs, sums = [], []
+        for product in self._products:
+            rows = x.rows(product.quantizer, product.weight, first_token)
+            inputs.append(rows)
+            sums.append(product.weight.count(rows.levels, rows.zero))
+        outputs = []
+        for other, terms, quantizers in zip(self._others, self._terms, self._quantizers, strict=True):
+            if other is None:
+                branches = [term.branch(inputs[term.product], sums[term.product]) for term in terms]
+                outputs.append(Outputs(branches, None, (inputs, sums)))
+            else:
+                outputs.append(Outputs((), _result(other, quantizers, x, first_token), None))
+        return outputs
 
 
 def always_equal(first: Quantizer, second: Quantizer) -> bool:
@@ -150,14 +144,27 @@ def _options(quantizer: Quantizer) -> dict[str, object]:
     return {name: value for name, value in vars(quantizer).items() if name not in tensors}
 
 
-def _place(branch: _Branch, products: list[list[_Branch]]) -> _Term:
+class _Place(NamedTuple):
+    branch: _Branch
+    product: int
+    column: int
+
+
+def _place(branch: _Branch, products: list[list[_Branch]]) -> _Place:
     """Add a branch to a product that it can be joined with, or to a new one."""
     index = next((index for index, branches in enumerate(products) if branch.can_join(branches[0])), len(products))
     if index == len(products):
         products.append([])
     column = sum(len(other.bias) for other in products[index])
     products[index].append(branch)
-    return _Term(index, column, branch.weight.scales, branch.weight.sums, branch.bias)
+    return _Place(branch, index, column)
+
+
+def _term(place: _Place, products: Sequence[Sequence[_Branch]]) -> _Term:
+    columns = sum(len(branch.bias) for branch in products[place.product])
+    kept = place.branch.weight.scales.contiguous(), place.branch.bias, place.branch.weight.sums.contiguous()
+    scales, bias, sums = (tensor.data_ptr() for tensor in kept)
+    return _Term(place.product, place.column * FLOAT_BYTES, columns * FLOAT_BYTES, (scales, bias, sums), kept)
 
 
 def _joined(branches: Sequence[_Branch]) -> IntegerWeight:

@@ -48,6 +48,11 @@ class InputQuantizer:
         """The grid of values with these extremes, after the shift; None where there is none."""
         return None if extremes is None or self.find_grid is None else self.find_grid(*extremes)
 
+    def gives_same(self, other: InputQuantizer, grid: LevelGrid, other_grid: LevelGrid) -> bool:
+        """Whether the levels of both are equal for a tensor for which they have these grids."""
+        same = grid == other_grid and self.quantizer.alphabet == other.quantizer.alphabet
+        return same and (self.shift is other.shift or _same_shift(self.shift, other.shift))
+
     def rule(self, grid: LevelGrid) -> LevelRule:
         """A grid as generated code reads it."""
         limits, alphabet = (grid.clip_low, grid.clip_high), self.quantizer.alphabet
@@ -55,14 +60,11 @@ class InputQuantizer:
 
 
 class LevelRows(NamedTuple):
-    """Rows (N, I) of levels in the form that a weight multiplies, with addresses of their step and offset."""
+    """Rows (N, I) of levels in the form that a weight multiplies."""
 
     levels: Tensor
     zero: int
-    step: int
-    step_stride: int  #: bytes from a row to the next
-    offset: int  #: 0: none
-    offset_stride: int
+    scales: tuple[int, int, int, int]  #: address of the step and bytes from a row to the next, and those of the offset
     kept: object  #: what the addresses point to
 
     @classmethod
@@ -70,15 +72,15 @@ class LevelRows(NamedTuple):
         """Levels of a grid."""
         scales = _Scales(grid.step, grid.offset or 0.0)
         start = ctypes.addressof(scales)
-        return cls(levels, zero, start, 0, 0 if grid.offset is None else start + FLOAT_BYTES, 0, scales)
+        return cls(levels, zero, (start, 0, 0 if grid.offset is None else start + FLOAT_BYTES, 0), scales)
 
     @classmethod
     def of_input(cls, inputs: IntegerInput) -> Self:
         """Levels with scales of torch, () or (N, 1)."""
         step, offset = inputs.step.contiguous(), None if inputs.offset is None else inputs.offset.contiguous()
-        strides = [0 if scale is None or not scale.ndim else FLOAT_BYTES for scale in (step, offset)]
-        offset_address = 0 if offset is None else offset.data_ptr()
-        return cls(inputs.levels, inputs.zero, step.data_ptr(), strides[0], offset_address, strides[1], (step, offset))
+        strides = [FLOAT_BYTES if scale is not None and scale.ndim else 0 for scale in (step, offset)]
+        addresses = step.data_ptr(), 0 if offset is None else offset.data_ptr()
+        return cls(inputs.levels, inputs.zero, (addresses[0], strides[0], addresses[1], strides[1]), (step, offset))
 
 
 class Values:
@@ -96,8 +98,8 @@ class Values:
         self._extremes: dict[int | None, Extremes | None] = {}
         if extremes is not None:
             self._extremes[_key(shift)] = extremes
-        self._rows: dict[object, LevelRows] = {}
-        self._codes: dict[object, Codes] = {}
+        self._rows: list[tuple[InputQuantizer, LevelGrid, bool, bool, LevelRows]] = []
+        self._codes: list[tuple[InputQuantizer, LevelGrid, Codes]] = []
 
     def extremes(self, shift: Tensor | None) -> Extremes | None:
         """The smallest and the largest number after a shift; None where a number is not finite."""
@@ -114,25 +116,33 @@ class Values:
         if grid is None or (of_bytes and quantizer.dtype.itemsize > 1):
             return LevelRows.of_input(weight.input_of(quantizer.quantizer.encode(self.tensor), first_token))
         zero = _BYTE if of_bytes and quantizer.dtype is torch.int8 else 0
-        key = grid, quantizer.quantizer.alphabet, _key(quantizer.shift), of_bytes, first_token
-        if key not in self._rows:
+        if (rows := self._last_rows(quantizer, grid, of_bytes, first_token)) is None:
             levels = self._quantize(quantizer, grid, zero if of_bytes else None, first_token)
-            self._rows[key] = LevelRows.of_grid(levels, zero, grid)
-        rows = self._rows[key]
+            rows = LevelRows.of_grid(levels, zero, grid)
+            self._rows.append((quantizer, grid, of_bytes, first_token, rows))
         return rows if of_bytes else rows._replace(levels=weight.convert(rows.levels)[0])
+
+    def _last_rows(
+        self, quantizer: InputQuantizer, grid: LevelGrid, of_bytes: bool, first_token: bool
+    ) -> LevelRows | None:
+        for other, other_grid, *form, rows in self._rows:
+            if form == [of_bytes, first_token] and other.gives_same(quantizer, other_grid, grid):
+                return rows
+        return None
 
     def codes(self, quantizer: InputQuantizer) -> Codes:
         """The codes; equal ones are one object."""
         grid, alphabet = quantizer.grid(self.extremes(quantizer.shift)), quantizer.quantizer.alphabet
         if grid is None or quantizer.dtype.itemsize > 1:
             return quantizer.quantizer.encode(self.tensor)
-        key = grid, alphabet, _key(quantizer.shift)
-        if key not in self._codes:
-            levels = self._quantize(quantizer, grid, 0, first_token=False).view(quantizer.dtype)
-            step = torch.tensor(grid.step)
-            offset = None if grid.offset is None else torch.tensor(grid.offset)
-            self._codes[key] = Codes(levels=levels.view(self.tensor.shape), step=step, offset=offset, alphabet=alphabet)
-        return self._codes[key]
+        for other, other_grid, codes in self._codes:
+            if other.gives_same(quantizer, other_grid, grid):
+                return codes
+        levels = self._quantize(quantizer, grid, 0, first_token=False).view(quantizer.dtype)
+        step, offset = torch.tensor(grid.step), None if grid.offset is None else torch.tensor(grid.offset)
+        codes = Codes(levels=levels.view(self.tensor.shape), step=step, offset=offset, alphabet=alphabet)
+        self._codes.append((quantizer, grid, codes))
+        return codes
 
     def _quantize(self, quantizer: InputQuantizer, grid: LevelGrid, zero: int | None, first_token: bool) -> Tensor:
         sentences, tokens, columns = self.tensor.shape
@@ -157,3 +167,7 @@ def shift_address(kernels: RowKernels, shift: Tensor | None) -> int:
 
 def _key(shift: Tensor | None) -> int | None:
     return None if shift is None else shift.data_ptr()
+
+
+def _same_shift(first: Tensor | None, second: Tensor | None) -> bool:
+    return first is not None and second is not None and torch.equal(first, second)
