@@ -27,16 +27,14 @@ class AttentionBuffers(NamedTuple):
     key: Tensor
     value: Tensor
     sums: Tensor
-    scores: Tensor  #: (B * A, T, T), as levels
-    levels: Tensor
+    scores: Tensor  #: (B * A, T, T)
     context: Tensor  #: (B, T, A * D)
 
     @classmethod
     def of(cls, batch: int, tokens: int, heads: int, size: int) -> Self:
         """Buffers of these sizes."""
         states = [torch.empty(batch * heads, tokens, size) for _ in range(4)]
-        scores = [torch.empty(batch * heads, tokens, tokens) for _ in range(2)]
-        return cls(*states, *scores, torch.empty(batch, tokens, heads * size))
+        return cls(*states, torch.empty(batch * heads, tokens, tokens), torch.empty(batch, tokens, heads * size))
 
 
 @frozen(eq=False)
@@ -130,15 +128,10 @@ class LevelAttention:
         """The sums of the values, weighted by the probabilities."""
         batch, tokens, heads, _ = layout
         kernels, rule = probabilities.kernels, self.probabilities.rule(p)
-        kernels.quantize(
-            probabilities.tensor.data_ptr(),
-            tokens * FLOAT_BYTES,
-            kernels.no_shifts,
-            rule,
-            buffers.levels.data_ptr(),
-            Layout.of_rows(batch * heads * tokens, tokens),
-        )
-        sums = torch.bmm(buffers.levels, buffers.value, out=buffers.sums)
+        levels = probabilities.tensor.data_ptr()  # in place
+        rows = Layout.of_rows(batch * heads * tokens, tokens)
+        kernels.quantize(levels, tokens * FLOAT_BYTES, kernels.no_shifts, rule, levels, rows)
+        sums = torch.bmm(probabilities.tensor.view(-1, tokens, tokens), buffers.value, out=buffers.sums)
         step = np.float32(v.step)
         extremes = kernels.finish_context(
             sums.data_ptr(),

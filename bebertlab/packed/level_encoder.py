@@ -200,7 +200,12 @@ class _LevelLayer:
         (outputs,) = self.up(x)
         is_relu = self.activation is F.relu
         units = _finished(x.kernels, outputs, buffers.units, self.down.shift, relu=is_relu)
-        return units if is_relu else Values(x.kernels, self.activation(units.tensor))
+        if is_relu:
+            return units
+        if self.activation is F.gelu:
+            torch.ops.aten.gelu_(units.tensor)  # in place: it stays in the cache
+            return Values(x.kernels, units.tensor)
+        return Values(x.kernels, self.activation(units.tensor))
 
 
 def _is_exact(layer: Layer) -> bool:
@@ -212,7 +217,7 @@ def _finished(
     kernels: RowKernels, outputs: Outputs, buffer: Tensor, shift: Tensor | None, *, relu: bool = False
 ) -> Values:
     """The result of a linear map (B, T, O)."""
-    out = buffer if outputs.result is None else outputs.result.view(buffer.shape)
+    out = buffer if outputs.memory is None else outputs.memory.view(buffer.shape)
     rows, columns = out.shape[:-1].numel(), out.shape[-1]
     shifts = shift_address(kernels, shift)
     extremes = kernels.finish_products(outputs.branches, out.data_ptr(), rows, columns, shifts, relu=relu)
@@ -221,7 +226,7 @@ def _finished(
 
 def _normalized(outputs: Outputs, residual: Values, norm: _Norm, buffer: Tensor, shift: Tensor | None) -> Values:
     """LayerNorm of the sum of a linear map and the residual, as many tokens of each sentence as the map computed."""
-    kernels, out = residual.kernels, buffer if outputs.result is None else outputs.result.view(buffer.shape)
+    kernels, out = residual.kernels, buffer if outputs.memory is None else outputs.memory.view(buffer.shape)
     tokens, columns = residual.tensor.shape[1:]
     extremes = kernels.finish_norm(
         outputs.branches,

@@ -21,7 +21,7 @@ class Outputs(NamedTuple):
     """What a linear map gives: sums of products that are not scaled yet, or its result."""
 
     branches: Sequence[Branch]
-    result: Tensor | None  #: (N, O), contiguous
+    memory: Tensor | None  #: (N, O), contiguous: the result, or where there are branches, memory that it may be put in
     kept: object  #: what the branches point to
 
 
@@ -72,6 +72,7 @@ class _Term:
     product: int
     start: int  #: of its columns in a row of the product, bytes
     stride: int  #: bytes of a row
+    alone: bool  #: in the product
     addresses: tuple[int, int, int]  #: of the scales, biases and sums of weights
     kept: tuple[Tensor, ...]  #: what the addresses point to
 
@@ -121,10 +122,16 @@ class LevelLinears:
         for other, terms, quantizers in zip(self._others, self._terms, self._quantizers, strict=True):
             if other is None:
                 branches = [term.branch(inputs[term.product], sums[term.product]) for term in terms]
-                outputs.append(Outputs(branches, None, (inputs, sums)))
+                outputs.append(Outputs(branches, _memory(terms, sums), (inputs, sums)))
             else:
                 outputs.append(Outputs((), _result(other, quantizers, x, first_token), None))
         return outputs
+
+
+def _memory(terms: Sequence[_Term], sums: Sequence[Tensor]) -> Tensor | None:
+    """The sums of a map that has a product to itself: they are read once, and their memory is in the cache."""
+    first = terms[0]
+    return sums[first.product] if len(terms) == 1 and first.alone else None
 
 
 def always_equal(first: Quantizer, second: Quantizer) -> bool:
@@ -164,7 +171,9 @@ def _term(place: _Place, products: Sequence[Sequence[_Branch]]) -> _Term:
     columns = sum(len(branch.bias) for branch in products[place.product])
     kept = place.branch.weight.scales.contiguous(), place.branch.bias, place.branch.weight.sums.contiguous()
     scales, bias, sums = (tensor.data_ptr() for tensor in kept)
-    return _Term(place.product, place.column * FLOAT_BYTES, columns * FLOAT_BYTES, (scales, bias, sums), kept)
+    alone = len(products[place.product]) == 1
+    addresses = scales, bias, sums
+    return _Term(place.product, place.column * FLOAT_BYTES, columns * FLOAT_BYTES, alone, addresses, kept)
 
 
 def _joined(branches: Sequence[_Branch]) -> IntegerWeight:
