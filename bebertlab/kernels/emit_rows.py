@@ -11,8 +11,6 @@ from bebertlab.kernels.emit import TOKENS, Emitter, Raw, Value
 
 #: lanes of the vectors that a row is computed in
 WIDTHS = (TOKENS, 1)
-#: bytes of what `Extremes` stores: the smallest and the largest number, and one that is NaN where a number is not finite
-EXTREMES_BYTES = 12
 
 
 def for_columns(e: Emitter, count: Value, body: Callable[[Value, int], None]) -> None:
@@ -38,7 +36,7 @@ def reduce_lanes(value: Value, combine: Callable[[Value, Value], Value]) -> Valu
 
 
 class Extremes:
-    """The smallest and the largest of the numbers that are added."""
+    """The smallest and the largest of the numbers that are added, and a sum that is NaN where one is not finite."""
 
     def __init__(self, e: Emitter) -> None:
         self._e = e
@@ -56,7 +54,7 @@ class Extremes:
         v["check"].value = v["check"].value + value * 0.0
 
     def store(self, address: Value) -> None:
-        """Store them at an address."""
+        """Store the three as float32."""
         combine: dict[str, Callable[[Value, Value], Value]] = {
             "low": Value.minimum,
             "high": Value.maximum,

@@ -92,7 +92,7 @@ class RowKernels:
     def finish_products(
         self, branches: Sequence[Branch], out: int, rows: int, columns: int, shifts: int, *, relu: bool = False
     ) -> Extremes | None:
-        """out = the sum over branches, or what is there if there are none; then relu; returns the extremes plus shifts."""
+        """out = relu of the sum over branches, or of what is there without any; returns the extremes plus shifts."""
         extremes, records = _ThreeFloats(), _records(branches)
         floor = 0 if relu else _NO_FLOOR
         self._kernels.call(
@@ -140,14 +140,14 @@ class RowKernels:
     def scale_scores(
         self, scores: int, mask: int, scale: float, root: float, batch: int, rows: int, columns: int
     ) -> None:
-        """score = sum * scale * root + mask of a batch (batch * rows, columns), in place; the mask is (batch, columns)."""
+        """score = sum * scale * root + mask, in place, of (batch * rows, columns); the mask is (batch, columns)."""
         numbers = _TwoFloats(scale, root)
         self._kernels.call("scale_scores", scores, mask, ctypes.addressof(numbers), batch, rows, columns)
 
     def finish_context(
         self, source: int, values: int, scale: float, factor: float | None, out: int, layout: Layout, shifts: int
     ) -> Extremes | None:
-        """Contexts (batch * tokens, heads * size) of sums (batch, heads, tokens, size); returns the extremes plus shifts.
+        """Contexts (batch * tokens, heads * size) of sums (batch, heads, tokens, size); returns extremes plus shifts.
 
         With a factor, that times the sum of the levels of values over the tokens is added.
         """

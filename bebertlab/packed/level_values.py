@@ -1,4 +1,4 @@
-"""Values between the products of a model of levels, with their extremes, quantized once for all products that read them.
+"""Values between the products of a model of levels: their extremes, and their levels for all products that read them.
 
 Of a quantizer that declares a grid (`SupportsGrid`) generated code computes the levels; others encode as always.
 """

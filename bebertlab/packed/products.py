@@ -19,8 +19,8 @@ from bebertlab.packed.modules import LinearPart, PackedLinear, PackedMatrix
 from bebertlab.packed.plane_linear import PlanesLinear, plane_problem
 from bebertlab.packed.weight import PackedWeight
 
-#: of an encoder: "signs", all layers in one call of generated code; "rows", products of torch with generated code between
-#: them; "modules", one module after the other.
+#: of an encoder: "signs", all layers in one call of generated code; "rows", torch's products with generated code
+#: between them; "modules", one module after the other.
 #: of a linear map: "planes", generated code that counts bits; "int8" of oneDNN; "levels", sums of integers that float32
 #: or float64 holds exactly; "floats", no sums of integers; "unpacked", one of these three, unpacked for each product
 Product = Literal["signs", "rows", "modules", "planes", "int8", "levels", "floats", "unpacked"]

@@ -102,7 +102,8 @@ def test_scalars_may_be_tensors_of_any_shape() -> None:
 
 def test_integer_sums_are_exact() -> None:
     weight, x = matrix(highest=64), activations((7,), 0, 255, torch.uint8, rows=False, offset=False)
-    counts = packed(weight).count(packed(weight).input_of(x))
+    inputs = packed(weight).input_of(x)
+    counts = packed(weight).count(inputs.levels, inputs.zero)
     assert torch.equal(counts.long(), x.levels.long() @ weight.levels.long().t())
 
 
@@ -200,3 +201,20 @@ def test_missing_and_inexact_int8_products_of_torch_are_detected(
 ) -> None:
     monkeypatch.setattr(module, "torch", Torch(Kernels(missing=missing)))
     assert not exact_products.__wrapped__()
+
+
+@pytest.mark.parametrize("highest", [1, 64])
+def test_rows_of_several_weights_are_joined(highest: int) -> None:
+    codes = [matrix(highest=highest), matrix(highest=1)]
+    x = activations((7,), 0, 255, torch.uint8, rows=False, offset=False)
+    int8, floats = [packed(each) for each in codes], [FloatWeight.of(each, Alphabet.unsigned(8)) for each in codes]
+    kept = [weight for weight in floats if weight is not None]
+    for weights, joined in (
+        (int8, Int8Weight.joined(int8, [each.levels for each in codes])),
+        (kept, FloatWeight.joined([evolve(weight, transposed=weight.transposed.double()) for weight in kept])),
+    ):
+        inputs = joined.input_of(x)
+        expected = [weight.count(*weight.convert(x.levels)) for weight in weights]
+        assert torch.equal(joined.count(inputs.levels, inputs.zero), torch.cat(expected, 1))
+        assert torch.equal(joined.scales, torch.cat([weight.scales for weight in weights]))
+        assert torch.equal(joined.sums, torch.cat([weight.sums for weight in weights]))

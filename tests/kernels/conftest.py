@@ -9,6 +9,7 @@ import pytest
 
 from bebertlab.errors import SetupError
 from bebertlab.kernels.compiler import KernelFamily, Kernels, compile_kernels, emit_kernels
+from bebertlab.kernels.rows import RowKernels
 from bebertlab.kernels.target import InstructionSet, KernelTarget, kernel_target
 
 KernelsOf = Callable[[KernelFamily], Kernels]
@@ -42,3 +43,9 @@ def products(kernels_of: KernelsOf) -> Kernels:
 @pytest.fixture(scope="session")
 def encoders(kernels_of: KernelsOf) -> Kernels:
     return kernels_of("encoder")
+
+
+@pytest.fixture(scope="session")
+def rows(kernels_of: KernelsOf) -> RowKernels:
+    """For matrices of at most 64 columns."""
+    return RowKernels(64, kernels_of("rows"))

@@ -273,7 +273,7 @@ def test_how_products_are_computed_is_listed(
     signs, levels = packed["each"].choices
     assert [*signs] == ["bert.encoder", "bert.pooler.dense"]
     assert signs["bert.encoder"].product == "signs"
-    assert levels["bert.encoder"].product == "modules"
+    assert levels["bert.encoder"].product == "rows"
     assert {choice.product for path, choice in levels.items() if path != "bert.encoder"} == {"planes"}
     paths = {path for path, site in quantizable_modules(file.members[1].architecture).items() if site in LINEAR_SITES}
     assert levels.keys() == paths | {"bert.encoder"}
