@@ -33,8 +33,9 @@ class AttentionBuffers(NamedTuple):
     @classmethod
     def of(cls, batch: int, tokens: int, heads: int, size: int) -> Self:
         """Buffers of these sizes."""
-        states = [torch.empty(batch * heads, tokens, size) for _ in range(4)]
-        return cls(*states, torch.empty(batch * heads, tokens, tokens), torch.empty(batch, tokens, heads * size))
+        query, key, value, sums = (torch.empty(batch * heads, tokens, size) for _ in range(4))
+        scores, context = torch.empty(batch * heads, tokens, tokens), torch.empty(batch, tokens, heads * size)
+        return cls(query, key, value, sums, scores, context)
 
 
 @frozen(eq=False)

@@ -36,7 +36,7 @@ class LevelEncoder(Encoder):
     _kernels: RowKernels
     _sizes: Architecture
     _layers: list[_LevelLayer]
-    _buffers: deque[_Buffers]  #: that no call uses at the moment
+    _free: deque[_Buffers]  #: that no call uses at the moment
 
     @classmethod
     def of(cls, encoder: Encoder, packed: Mapping[nn.Module, PackedLinear], sizes: Architecture) -> Self:
@@ -59,7 +59,7 @@ class LevelEncoder(Encoder):
         widest = max(sizes.hidden, sizes.heads * sizes.head_size, sizes.ffn, sizes.positions)
         levels._kernels = RowKernels(widest)
         levels._layers = [_LevelLayer.of(layer, packed) for layer in layers]
-        levels._buffers = deque()
+        levels._free = deque()
         return levels
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
@@ -79,12 +79,12 @@ class LevelEncoder(Encoder):
         for layer in self._layers[:-1]:
             x = layer(x, mask, buffers)
         last = self._layers[-1].first_token(x, mask, buffers)
-        self._buffers.append(buffers)
+        self._free.append(buffers)
         return last
 
     def _take_buffers(self, batch: int, tokens: int) -> _Buffers:
         try:
-            buffers = self._buffers.pop()
+            buffers = self._free.pop()
         except IndexError:
             buffers = None
         if buffers is None or buffers.shape != (batch, tokens):
@@ -191,7 +191,8 @@ class _LevelLayer:
             context = self.attention(projections, mask, buffers.attention, self.output.shift)
         if context is None:
             attention = cast("ExactAttention", self.module.attention.self)
-            attended = attention.attend(*(values.tensor for values in projections), mask, {})
+            query, key, value = (values.tensor for values in projections)
+            attended = attention.attend(query, key, value, mask, {})
             context = Values(x.kernels, attended.contiguous())
         (outputs,) = self.output(context)
         return _normalized(outputs, x, self.attention_norm, buffers.attended, self.up.shift)

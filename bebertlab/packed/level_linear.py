@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bebertlab.inference.integers import FloatWeight, Int8Weight, IntegerWeight
 from bebertlab.inference.modules import IntegerLinear, LevelsLinear
 from bebertlab.interfaces.quantizer import Quantizer
-from bebertlab.kernels.rows import Branch
+from bebertlab.kernels.emit_finish import Branch
 from bebertlab.packed.level_values import FLOAT_BYTES, InputQuantizer, LevelRows, Values
 from bebertlab.packed.modules import PackedLinear, PackedMatrix
 

@@ -16,7 +16,8 @@ from torch import Tensor
 from bebertlab.inference.integers import Int8Weight, IntegerInput, IntegerWeight
 from bebertlab.interfaces.capabilities import LevelGrid, SupportsGrid
 from bebertlab.interfaces.quantizer import Codes, Quantizer
-from bebertlab.kernels.rows import Extremes, Layout, LevelRule, RowKernels
+from bebertlab.kernels.emit_quantize import LevelRule
+from bebertlab.kernels.rows import Extremes, Layout, RowKernels
 from bebertlab.model.primitives import integer_dtype
 
 FLOAT_BYTES = 4

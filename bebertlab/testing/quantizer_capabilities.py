@@ -30,6 +30,7 @@ from bebertlab.testing.contract import require
 
 _SMALLEST = 2.0**-149  #: the smallest positive float32, which a division makes 0
 _LARGEST_LEVEL = 2**22  #: the largest magnitude of a level of a grid: float32 has all halves up to there
+_HALVES = 8  #: borders of levels that are tried, in each direction
 _SIMILAR = 0.8  #: names at least this similar to that of a capability are taken for misspelt
 
 
@@ -148,10 +149,7 @@ def _check_grid(quantizer: Quantizer, x: Tensor) -> None:
         require(
             torch.equal(codes.levels.to(levels.dtype), levels), "encode(x) does not give the levels of level_grid()"
         )
-        same = _is_number(codes.step, grid.step) and (
-            codes.offset is grid.offset is None
-            or (codes.offset is not None and grid.offset is not None and _is_number(codes.offset, grid.offset))
-        )
+        same = _is_number(codes.step, grid.step) and _is_number(codes.offset, grid.offset)
         require(same, "encode(x) does not give the step and the offset of level_grid()")
 
 
@@ -168,20 +166,19 @@ def _grid_of(quantizer: SupportsGrid, total: Tensor) -> LevelGrid | None:
 
 
 def _borders(quantizer: SupportsGrid, x: Tensor) -> list[Tensor]:
-    """x with values at borders of levels and at clips in the place of some of its own, and their neighbours."""
-    grid = _grid_of(quantizer, _shifted(x, quantizer.grid_shift))
+    """Values halfway between levels and at clips, and their neighbours: upwards from 0, downwards, in the range of x."""
+    total = _shifted(x, quantizer.grid_shift)
+    grid = _grid_of(quantizer, total)
     if grid is None:
         return []
-    halves = (torch.arange(-8.0, 9.0) + 0.5) * grid.divisor / grid.factor + grid.base
+    unit = grid.divisor / grid.factor
+    halves, ends = (torch.arange(_HALVES) + 0.5) * unit, torch.stack(torch.aminmax(total))
     clips = torch.tensor([grid.clip_low, grid.clip_high]).nan_to_num(posinf=0.0, neginf=0.0)
-    infinity, results = torch.tensor(torch.inf), []
-    for special in (torch.cat([halves, clips]), torch.cat([halves, 2 * clips])):
-        for values in (special, special.nextafter(infinity), special.nextafter(-infinity)):
-            mixed = x.clone().flatten()
-            count = min(len(values), mixed.numel())
-            mixed[:count] = values[:count]
-            mixed = mixed.view(x.shape)
-            results.append(mixed if quantizer.grid_shift is None else mixed - quantizer.grid_shift.detach())
+    results, infinity = [], torch.tensor(torch.inf)
+    for values in (halves, -halves, torch.cat([grid.base + halves, ends]), torch.cat([clips, 2 * clips, ends])):
+        for near in (values, values.nextafter(infinity), values.nextafter(-infinity)):
+            repeated = torch.cat([torch.zeros(1), near]).repeat(x.numel())[: x.numel()].view(x.shape)
+            results.append(repeated if quantizer.grid_shift is None else repeated - quantizer.grid_shift.detach())
     return results
 
 
@@ -189,7 +186,9 @@ def _shifted(x: Tensor, shift: Tensor | None) -> Tensor:
     return x if shift is None else x + shift.detach()
 
 
-def _is_number(scale: Tensor, number: float) -> bool:
+def _is_number(scale: Tensor | None, number: float | None) -> bool:
+    if scale is None or number is None:
+        return scale is None and number is None
     return scale.numel() == 1 and torch.equal(scale.detach().reshape(()).float(), torch.tensor(number))
 
 

@@ -38,7 +38,8 @@ class Sums:
 
     def value(self) -> FloatArray:
         bias = self.bias + self.offsets * self.sums if self.shifted else self.bias
-        return self.counts[:, 1 : 1 + self.columns] * (self.scales * self.steps) + bias
+        value: FloatArray = self.counts[:, 1 : 1 + self.columns] * (self.scales * self.steps) + bias
+        return value
 
 
 def total(branches: Sequence[Sums]) -> FloatArray:
@@ -81,7 +82,8 @@ def normalized(x: FloatArray, gamma: FloatArray, beta: FloatArray, epsilon: floa
     wide = x.astype(np.float64)
     centred = wide - wide.mean(-1, keepdims=True)
     scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon)
-    return (scaled * gamma + beta).astype(np.float32)
+    rounded: FloatArray = (scaled * gamma + beta).astype(np.float32)
+    return rounded
 
 
 @pytest.mark.parametrize("first_rows", [False, True])

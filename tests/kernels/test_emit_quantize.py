@@ -23,10 +23,13 @@ def reference(x: FloatArray, rule: LevelRule) -> FloatArray:
     clip_low, clip_high, base, divisor, factor, low, high = numbers
     with np.errstate(over="ignore"):
         scaled = (np.clip(x, clip_low, clip_high) - base) / divisor * factor
-    return np.rint(np.clip(scaled, low, high))
+    levels: FloatArray = np.rint(np.clip(scaled, low, high))
+    return levels
 
 
-def quantize(rows: RowKernels, x: FloatArray, rule: LevelRule, layout: Layout, zero: int | None) -> FloatArray:
+def quantize(
+    rows: RowKernels, x: FloatArray, rule: LevelRule, layout: Layout, zero: int | None
+) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
     out = np.full(x.size + 8, 77, np.float32 if zero is None else np.uint8)
     stride = x.strides[0]
     rows.quantize(x.ctypes.data, stride, rows.no_shifts, rule, out.ctypes.data, layout, zero)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from torch import Tensor, nn
 
 from bebertlab.api import (
@@ -15,6 +15,7 @@ from bebertlab.api import (
     ZERO_ONE,
     Alphabet,
     Codes,
+    LevelGrid,
     Quantizer,
     QuantizerOptions,
     Threshold,
@@ -300,5 +301,86 @@ def test_a_threshold_that_decides_the_levels_passes(valid: type[Quantizer]) -> N
     ],
 )
 def test_a_threshold_that_decides_otherwise_is_an_error(broken: type[Quantizer], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        check_capabilities(broken(), X)
+
+
+class Gridded(Quantizer):
+    """Levels 0.5 apart, from the smallest value of the tensor up, after a shift."""
+
+    alphabet = Alphabet.unsigned(3)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grid_shift: Tensor | None = torch.linspace(-0.5, 0.5, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.encode(x).decode()
+
+    def encode(self, x: Tensor) -> Codes:
+        total = x.detach() if self.grid_shift is None else x.detach() + self.grid_shift
+        base = total.amin()
+        levels = ((total - base) / 0.5).clamp(0, 7).round()
+        return Codes(levels=levels.to(torch.uint8), step=torch.tensor(0.5), offset=base, alphabet=self.alphabet)
+
+    def level_grid(self, smallest: float, largest: float) -> LevelGrid | None:
+        return LevelGrid(step=0.5, offset=smallest, base=smallest, divisor=0.5)
+
+
+class RoundsUp(Gridded):
+    def encode(self, x: Tensor) -> Codes:
+        codes = super().encode(x)
+        total = x.detach() if self.grid_shift is None else x.detach() + self.grid_shift
+        levels = ((total - total.amin()) / 0.5 + 0.5).floor().clamp(0, 7)  # ties go up
+        return evolve(codes, levels=levels.to(torch.uint8))
+
+
+class WithoutGridShift(Gridded):
+    def encode(self, x: Tensor) -> Codes:
+        self.grid_shift = None
+        return super().encode(x)
+
+
+class AnotherGridStep(Gridded):
+    def level_grid(self, smallest: float, largest: float) -> LevelGrid:
+        return LevelGrid(step=0.25, offset=smallest, base=smallest, divisor=0.5)
+
+
+class WithoutGridOffset(Gridded):
+    def level_grid(self, smallest: float, largest: float) -> LevelGrid:
+        return LevelGrid(step=0.5, base=smallest, divisor=0.5)
+
+
+class NegativeDivisor(Gridded):
+    def level_grid(self, smallest: float, largest: float) -> LevelGrid:
+        return LevelGrid(step=0.5, offset=smallest, base=smallest, divisor=-0.5)
+
+
+class LargestLevels(Gridded):
+    alphabet = Alphabet(0, 2**23)
+
+
+class NoGrid(AnotherGridStep):
+    def level_grid(self, smallest: float, largest: float) -> None:  # type: ignore[override]
+        return None
+
+
+@pytest.mark.parametrize("valid", [Gridded, NoGrid])
+def test_a_grid_that_gives_the_levels_passes(valid: type[Quantizer]) -> None:
+    check_capabilities(valid(), X)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (RoundsUp, "does not give the levels of level_grid"),
+        (WithoutGridShift, "does not give the levels of level_grid"),
+        (AnotherGridStep, "does not give the step and the offset of level_grid"),
+        (WithoutGridOffset, "does not give the step and the offset of level_grid"),
+        (NegativeDivisor, "that is not positive"),
+        (LargestLevels, "levels reach 8388608"),
+    ],
+)
+def test_a_grid_that_gives_other_levels_is_an_error(broken: type[Quantizer], message: str) -> None:
     with pytest.raises(ContractError, match=message):
         check_capabilities(broken(), X)

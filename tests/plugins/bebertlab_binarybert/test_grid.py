@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bebertlab_binarybert.grid import Grid, find_grid, gradients
+from bebertlab_binarybert.grid import Grid, find_grid, find_level_grid, gradients
 
 CLIP = torch.tensor([-1.0, 2.0])
 
@@ -71,3 +71,13 @@ def test_nan_is_preserved() -> None:
     x = torch.tensor([0.1, float("nan")])
     grid = find_grid(x, CLIP, bits=4, symmetric=True, rows=False)
     assert grid.levels(x).isnan().any()
+
+
+def test_the_grid_of_extremes_is_that_of_the_tensor() -> None:
+    x, clip = torch.tensor([-0.5, 0.25, 3.0]), torch.tensor([-2.5, 2.5])
+    for symmetric in (True, False):
+        expected = find_grid(x, clip, 4, symmetric, rows=False)
+        grid = find_level_grid((-0.5, 3.0), clip.tolist(), 4, symmetric, published=False)
+        assert grid is not None
+        assert (grid.step, grid.offset) == (expected.step(torch.float32), expected.offset)
+        assert grid.factor == expected.highest / expected.size

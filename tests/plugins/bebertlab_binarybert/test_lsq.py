@@ -152,3 +152,19 @@ def test_bits_out_of_range_are_refused(bits: int) -> None:
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_compiles_once_the_step_is_set(symmetric: bool) -> None:
     check_quantizer(Lsq(symmetric=symmetric), compiled=True)
+
+
+def test_the_grid_starts_at_the_smallest_value_or_at_zero() -> None:
+    grid = quantizer_with(0.5, symmetric=False).level_grid(-3.0, 9.0)
+    assert grid is not None
+    assert (grid.step, grid.divisor, grid.offset, grid.base) == (0.5, 0.5, -3.0, -3.0)
+    grid = quantizer_with(1e-9).level_grid(-3.0, 9.0)
+    assert grid is not None
+    assert (grid.step, grid.offset, grid.base) == (pytest.approx(1e-5), None, 0.0)
+
+
+def test_there_is_no_grid_without_a_positive_step() -> None:
+    assert Lsq().build(X.shape).eval().level_grid(-1.0, 1.0) is None
+    for step in (0.0, -0.5):
+        assert quantizer_with(step, as_published=True).level_grid(-1.0, 1.0) is None
+    assert quantizer_with(0.5, as_published=True).level_grid(-1.0, 1.0) is not None

@@ -194,3 +194,18 @@ def test_invalid_options_are_refused(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_compiles(symmetric: bool) -> None:
     check_quantizer(Uniform(symmetric=symmetric, clip=1.0), compiled=True)
+
+
+def test_the_grid_clips_only_what_is_outside() -> None:
+    inside = Uniform(symmetric=False).build(torch.Size([3])).level_grid(-1.0, 2.0)
+    assert inside is not None
+    assert (inside.offset, inside.base, inside.clip_low, inside.clip_high) == (-1.0, -1.0, -torch.inf, torch.inf)
+    clipped = Uniform(bits=2).build(torch.Size([3])).level_grid(-1.0, 5.0)
+    assert clipped is not None
+    assert (clipped.step, clipped.offset, clipped.clip_low, clipped.clip_high) == (2.5, None, -2.5, 2.5)
+
+
+def test_there_is_no_grid_of_rows_or_of_zeros_as_published() -> None:
+    assert Uniform(granularity="row").build(torch.Size([3])).level_grid(-1.0, 1.0) is None
+    assert Uniform(as_published=True).build(torch.Size([3])).level_grid(0.0, 0.0) is None
+    assert Uniform().build(torch.Size([3])).level_grid(0.0, 0.0) is not None

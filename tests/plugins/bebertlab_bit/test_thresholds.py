@@ -75,3 +75,19 @@ def test_the_smallest_negative_number_counts_as_minus_one_whatever_the_scale() -
     x = torch.tensor([[-(2.0**-149), 2.0**-149, -0.0]])
     assert quantizer.encode(x).levels.tolist() == [[-1, 1, 1]]
     assert quantizer(x).tolist() == [[-4.0, 4.0, 4.0]]
+
+
+def test_levels_of_several_bits_have_a_grid() -> None:
+    grid = elastic(0.5, bits=2, shift=[0.25, -0.5, 0.0]).level_grid(-3.0, 9.0)
+    assert grid is not None
+    assert (grid.step, grid.divisor, grid.offset) == (0.5, 0.5, None)
+    unsigned = elastic(0.0, bits=2, signed=False).level_grid(-3.0, 9.0)
+    assert unsigned is not None
+    assert (unsigned.step, unsigned.offset, unsigned.base) == (SMALLEST, -3.0, -3.0)
+
+
+def test_signs_and_scales_that_are_not_set_have_no_grid() -> None:
+    assert elastic(0.5).level_grid(-1.0, 1.0) is None
+    assert Elastic(bits=2).build(CHANNELS).eval().level_grid(-1.0, 1.0) is None
+    assert elastic(0.5, shift=[0.25, -0.5, 0.0]).grid_shift is not None
+    assert elastic(0.5).grid_shift is None
