@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bebertlab.kernels.emit import Emitter, Value
-from bebertlab.kernels.emit_rows import WIDTHS, Extremes, floats, for_columns, reduce_lanes
+from bebertlab.kernels.emit_rows import WIDTHS, ExtremesTracker, floats, for_columns, reduce_lanes
 
 
 class Branch(NamedTuple):
@@ -91,7 +91,7 @@ def _finish_products(e: Emitter) -> None:
     """out = the sum over branches, at least `floor` (bits of a float32), and the extremes of it plus shifts."""
     with e.function("finish_products", *FINISH_PARAMETERS) as parameters:
         p = dict(zip(FINISH_PARAMETERS, parameters, strict=True))
-        extremes, floor = Extremes(e), p["floor"].cast("trunc", e.i32).cast("bitcast", e.f32)
+        extremes, floor = ExtremesTracker(e), p["floor"].cast("trunc", e.i32).cast("bitcast", e.f32)
         with e.loop(p["rows"]) as row:
             out = p["out"] + row * p["columns"] * 4
             e.call("add_branches", p["branches"], p["branch_count"], row, out, p["columns"])
@@ -111,7 +111,7 @@ def _finish_norm(e: Emitter) -> None:
     """out = LayerNorm(residual + the sum over branches), and the extremes of it plus shifts."""
     with e.function("finish_norm", *NORM_PARAMETERS) as parameters:
         p = dict(zip(NORM_PARAMETERS, parameters, strict=True))
-        extremes = Extremes(e)
+        extremes = ExtremesTracker(e)
         with e.loop(p["rows"]) as row:
             out, residual = p["out"] + row * p["columns"] * 4, p["residual"] + row * p["stride"]
             e.call("add_branches", p["branches"], p["branch_count"], row, out, p["columns"])
@@ -145,7 +145,7 @@ def _add_residual(e: Emitter, p: dict[str, Value], residual: Value, out: Value) 
     return mean, e.number(one, 1.0) / root
 
 
-def _normalize(e: Emitter, p: dict[str, Value], out: Value, mean: Value, inverse: Value, extremes: Extremes) -> None:
+def _normalize(e: Emitter, p: dict[str, Value], out: Value, mean: Value, inverse: Value, extremes: ExtremesTracker) -> None:
     def normalize(column: Value, width: int) -> None:
         at, doubles = column * 4, e.vector(e.f64, width)
         gamma = e.load(doubles, p["norm"] + column * 8)

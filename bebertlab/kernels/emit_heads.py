@@ -6,7 +6,7 @@ A sum of products of levels is a float32, which is exact. Every operation is rou
 from __future__ import annotations
 
 from bebertlab.kernels.emit import Emitter, Value
-from bebertlab.kernels.emit_rows import Extremes, floats, for_columns
+from bebertlab.kernels.emit_rows import ExtremesTracker, floats, for_columns
 
 SCORES_PARAMETERS = (
     "scores",  # (batch * rows, columns)
@@ -58,7 +58,7 @@ def _finish_context(e: Emitter) -> None:
     """context = sum * scale [+ factor * the sum of the levels of values over tokens], and the extremes plus shifts."""
     with e.function("finish_context", *CONTEXT_PARAMETERS) as parameters:
         p = dict(zip(CONTEXT_PARAMETERS, parameters, strict=True))
-        scale, extremes = e.load(e.f32, p["numbers"]), Extremes(e)
+        scale, extremes = e.load(e.f32, p["numbers"]), ExtremesTracker(e)
         with e.loop(p["batch"]) as sentence, e.loop(p["heads"]) as head:
             start = (sentence * p["heads"] + head) * p["tokens"] * p["size"] * 4
             _value_terms(e, p, p["values"] + start)

@@ -35,7 +35,7 @@ def reduce_lanes(value: Value, combine: Callable[[Value, Value], Value]) -> Valu
     return value
 
 
-class Extremes:
+class ExtremesTracker:
     """The smallest and the largest of the numbers that are added, and a sum that is NaN where one is not finite."""
 
     def __init__(self, e: Emitter) -> None:
@@ -69,7 +69,7 @@ def emit_extremes(e: Emitter) -> None:
     """`find_extremes` of a matrix plus a shift of each column."""
     with e.function("find_extremes", "source", "rows", "columns", "shifts", "out") as parameters:
         source, rows, columns, shifts, out = parameters
-        extremes = Extremes(e)
+        extremes = ExtremesTracker(e)
         with e.loop(rows) as row:
             at = source + row * columns * 4
 

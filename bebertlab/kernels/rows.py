@@ -45,8 +45,8 @@ class Layout(NamedTuple):
         return cls(1, rows, 1, columns)
 
 
-class NormParameters(NamedTuple):
-    """Of a LayerNorm."""
+class NormAddresses(NamedTuple):
+    """gamma and beta of a LayerNorm, and its epsilon."""
 
     parameters: int  #: address of gamma, then beta, (columns,) float64
     epsilon_bits: int  #: of epsilon as float64, see `bits_of`
@@ -113,7 +113,7 @@ class RowKernels:
         branches: Sequence[Branch],
         residual: int,
         stride: int,
-        norm: NormParameters,
+        norm: NormAddresses,
         out: int,
         rows: int,
         columns: int,

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from bebertlab.inference.modules import ExactAttention, ExactLayerNorm
 from bebertlab.interfaces.architecture import Architecture
-from bebertlab.kernels.rows import NormParameters, RowKernels, bits_of
+from bebertlab.kernels.rows import NormAddresses, RowKernels, bits_of
 from bebertlab.model.attention import TapRecorder
 from bebertlab.model.bert import Encoder, Layer
 from bebertlab.packed.level_attention import AttentionBuffers, LevelAttention
-from bebertlab.packed.level_linear import LevelLinears, Outputs
+from bebertlab.packed.level_linear import LevelLinears, LinearOutputs
 from bebertlab.packed.level_values import FLOAT_BYTES, Values, shift_address
 from bebertlab.packed.modules import PackedLinear
 
@@ -120,13 +120,13 @@ class _Buffers:
 class _Norm:
     """A LayerNorm whose parameters are of float64."""
 
-    numbers: NormParameters
+    numbers: NormAddresses
     parameters: Tensor  #: (2, H), gamma and beta, to which the numbers point
 
     @classmethod
     def of(cls, norm: nn.LayerNorm) -> Self:
         parameters = torch.stack([norm.weight.detach(), norm.bias.detach()]).double()
-        return cls(NormParameters(parameters.data_ptr(), bits_of(norm.eps)), parameters)
+        return cls(NormAddresses(parameters.data_ptr(), bits_of(norm.eps)), parameters)
 
 
 @frozen(eq=False)
@@ -215,7 +215,7 @@ def _is_exact(layer: Layer) -> bool:
 
 
 def _finished(
-    kernels: RowKernels, outputs: Outputs, buffer: Tensor, shift: Tensor | None, *, relu: bool = False
+    kernels: RowKernels, outputs: LinearOutputs, buffer: Tensor, shift: Tensor | None, *, relu: bool = False
 ) -> Values:
     """The result of a linear map (B, T, O)."""
     out = buffer if outputs.memory is None else outputs.memory.view(buffer.shape)
@@ -225,7 +225,7 @@ def _finished(
     return Values(kernels, out, shift, extremes)
 
 
-def _normalized(outputs: Outputs, residual: Values, norm: _Norm, buffer: Tensor, shift: Tensor | None) -> Values:
+def _normalized(outputs: LinearOutputs, residual: Values, norm: _Norm, buffer: Tensor, shift: Tensor | None) -> Values:
     """LayerNorm of the sum of a linear map and the residual, as many tokens of each sentence as the map computed."""
     kernels, out = residual.kernels, buffer if outputs.memory is None else outputs.memory.view(buffer.shape)
     tokens, columns = residual.tensor.shape[1:]

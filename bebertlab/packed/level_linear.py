@@ -17,7 +17,7 @@ from bebertlab.packed.level_values import FLOAT_BYTES, InputQuantizer, LevelRows
 from bebertlab.packed.modules import PackedLinear, PackedMatrix
 
 
-class Outputs(NamedTuple):
+class LinearOutputs(NamedTuple):
     """What a linear map gives: sums of products that are not scaled yet, or its result."""
 
     branches: Sequence[Branch]
@@ -111,7 +111,7 @@ class LevelLinears:
         ]
         return first[0].shift if first else None
 
-    def __call__(self, x: Values, first_token: bool = False) -> list[Outputs]:
+    def __call__(self, x: Values, first_token: bool = False) -> list[LinearOutputs]:
         """The products of each map; `first_token`: of the first token of each sentence."""
         inputs, sums = [], []
         for product in self._products:
@@ -122,9 +122,9 @@ class LevelLinears:
         for other, terms, quantizers in zip(self._others, self._terms, self._quantizers, strict=True):
             if other is None:
                 branches = [term.branch(inputs[term.product], sums[term.product]) for term in terms]
-                outputs.append(Outputs(branches, _memory(terms, sums), (inputs, sums)))
+                outputs.append(LinearOutputs(branches, _memory(terms, sums), (inputs, sums)))
             else:
-                outputs.append(Outputs((), _result(other, quantizers, x, first_token), None))
+                outputs.append(LinearOutputs((), _result(other, quantizers, x, first_token), None))
         return outputs
 
 

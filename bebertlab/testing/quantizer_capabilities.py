@@ -166,7 +166,7 @@ def _grid_of(quantizer: SupportsGrid, total: Tensor) -> LevelGrid | None:
 
 
 def _borders(quantizer: SupportsGrid, x: Tensor) -> list[Tensor]:
-    """Values halfway between levels and at clips, and their neighbours: upwards from 0, downwards, in the range of x."""
+    """Values halfway between levels and at clips, and their neighbours: up from 0, down, in the range of x."""
     total = _shifted(x, quantizer.grid_shift)
     grid = _grid_of(quantizer, total)
     if grid is None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bebertlab.kernels.emit_finish import Branch
-from bebertlab.kernels.rows import Extremes, NormParameters, RowKernels, bits_of
+from bebertlab.kernels.rows import Extremes, NormAddresses, RowKernels, bits_of
 
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 ROWS = 5
@@ -99,7 +99,7 @@ def test_layer_norm_is_of_float64_rounded_once(rows: RowKernels, columns: int, f
         [branch.branch() for branch in branches],
         residual.ctypes.data,
         residual.strides[0] * distance,
-        NormParameters(parameters.ctypes.data, bits_of(1e-12)),
+        NormAddresses(parameters.ctypes.data, bits_of(1e-12)),
         out.ctypes.data,
         ROWS,
         columns,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from bebertlab.inference.modules import IntegerLinear
 from bebertlab.interfaces.quantizer import SIGNS, Codes, Quantizer
 from bebertlab.kernels.rows import RowKernels
-from bebertlab.packed.level_linear import LevelLinears, Outputs, always_equal
+from bebertlab.packed.level_linear import LevelLinears, LinearOutputs, always_equal
 from bebertlab.packed.level_values import Values
 from bebertlab.packed.modules import LinearPart, PackedLinear, PackedMatrix
 from bebertlab.packed.plane_linear import PlanesLinear
@@ -45,7 +45,7 @@ def packed(quantizers: Sequence[Quantizer], seed: int) -> PackedLinear:
     return PackedLinear(parts, exact=True)
 
 
-def finished(kernels: RowKernels, outputs: Outputs, rows: int) -> Tensor:
+def finished(kernels: RowKernels, outputs: LinearOutputs, rows: int) -> Tensor:
     out = torch.empty(rows, OUTPUTS) if outputs.memory is None else outputs.memory
     kernels.finish_products(outputs.branches, out.data_ptr(), rows, OUTPUTS, kernels.no_shifts)
     return out
