@@ -145,7 +145,9 @@ def _add_residual(e: Emitter, p: dict[str, Value], residual: Value, out: Value) 
     return mean, e.number(one, 1.0) / root
 
 
-def _normalize(e: Emitter, p: dict[str, Value], out: Value, mean: Value, inverse: Value, extremes: ExtremesTracker) -> None:
+def _normalize(
+    e: Emitter, p: dict[str, Value], out: Value, mean: Value, inverse: Value, extremes: ExtremesTracker
+) -> None:
     def normalize(column: Value, width: int) -> None:
         at, doubles = column * 4, e.vector(e.f64, width)
         gamma = e.load(doubles, p["norm"] + column * 8)

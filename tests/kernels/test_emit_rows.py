@@ -43,7 +43,7 @@ def test_lanes_are_reduced_and_columns_visited_once(kernels_of: KernelsOf) -> No
         for_columns(e, columns, visit)
         total = reduce_lanes(e.load(floats(e, WIDTHS[0]), out), lambda first, second: first + second)
         e.store(total, out + 128)
-    kernels: Kernels = compile_kernels(e, kernel_target(), None)
+    kernels: Kernels = compile_kernels(e, kernel_target())
     memory = np.zeros(40, np.float32)
     kernels.call("count", memory.ctypes.data, 19)
     assert memory[:32].tolist() == [1.0] * 19 + [0.0] * 13

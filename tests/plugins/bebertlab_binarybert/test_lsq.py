@@ -160,7 +160,8 @@ def test_the_grid_starts_at_the_smallest_value_or_at_zero() -> None:
     assert (grid.step, grid.divisor, grid.offset, grid.base) == (0.5, 0.5, -3.0, -3.0)
     grid = quantizer_with(1e-9).level_grid(-3.0, 9.0)
     assert grid is not None
-    assert (grid.step, grid.offset, grid.base) == (pytest.approx(1e-5), None, 0.0)
+    assert (grid.offset, grid.base) == (None, 0.0)
+    assert grid.step == pytest.approx(1e-5)
 
 
 def test_there_is_no_grid_without_a_positive_step() -> None:
