@@ -54,13 +54,13 @@ class LevelAttention:
         """Of an attention with softmax; None where a site has no quantizer with a grid, or that adds a shift."""
         quantizers = dict(module.quantizers.items())
         sites = (Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_PROBABILITIES, Site.ATTENTION_VALUE)
-        found = [quantizers.get(site) for site in sites]
+        at_sites = [quantizers.get(site) for site in sites]
         if not module.softmax or not all(
-            isinstance(quantizer, SupportsGrid) and quantizer.grid_shift is None for quantizer in found
+            isinstance(quantizer, SupportsGrid) and quantizer.grid_shift is None for quantizer in at_sites
         ):
             return None
         return cls(
-            module.heads, module.head_size, *(InputQuantizer.of(cast("Quantizer", quantizer)) for quantizer in found)
+            module.heads, module.head_size, *(InputQuantizer.of(cast("Quantizer", quantizer)) for quantizer in at_sites)
         )
 
     def __call__(

@@ -90,14 +90,14 @@ class LevelLinears:
     def __init__(self, linears: Sequence[nn.Module], packed: Mapping[nn.Module, PackedLinear]) -> None:
         """Of prepared maps; `packed` has the levels that are read where products are joined."""
         products: list[list[_Branch]] = []
-        places = [
-            [_place(branch, products) for branch in _Branch.of(linear, packed[linear])]
+        positions = [
+            [_join(branch, products) for branch in _Branch.of(linear, packed[linear])]
             if isinstance(linear, IntegerLinear) and linear in packed
             else []
             for linear in linears
         ]
         self._products = [_Product.of(branches) for branches in products]
-        self._terms = [[_term(place, products) for place in of_map] for of_map in places]
+        self._terms = [[_term(position, products) for position in of_linear] for of_linear in positions]
         #: maps that compute their results; None: a product does
         self._others = [None if terms else linear for linear, terms in zip(linears, self._terms, strict=True)]
         self._quantizers = [_input_quantizers(linear) for linear in self._others]
@@ -151,29 +151,29 @@ def _options(quantizer: Quantizer) -> dict[str, object]:
     return {name: value for name, value in vars(quantizer).items() if name not in tensors}
 
 
-class _Place(NamedTuple):
+class _Position(NamedTuple):
     branch: _Branch
     product: int
     column: int
 
 
-def _place(branch: _Branch, products: list[list[_Branch]]) -> _Place:
+def _join(branch: _Branch, products: list[list[_Branch]]) -> _Position:
     """Add a branch to a product that it can be joined with, or to a new one."""
     index = next((index for index, branches in enumerate(products) if branch.can_join(branches[0])), len(products))
     if index == len(products):
         products.append([])
     column = sum(len(other.bias) for other in products[index])
     products[index].append(branch)
-    return _Place(branch, index, column)
+    return _Position(branch, index, column)
 
 
-def _term(place: _Place, products: Sequence[Sequence[_Branch]]) -> _Term:
-    columns = sum(len(branch.bias) for branch in products[place.product])
-    kept = place.branch.weight.scales.contiguous(), place.branch.bias, place.branch.weight.sums.contiguous()
+def _term(position: _Position, products: Sequence[Sequence[_Branch]]) -> _Term:
+    columns = sum(len(branch.bias) for branch in products[position.product])
+    kept = position.branch.weight.scales.contiguous(), position.branch.bias, position.branch.weight.sums.contiguous()
     scales, bias, sums = (tensor.data_ptr() for tensor in kept)
-    alone = len(products[place.product]) == 1
+    alone = len(products[position.product]) == 1
     addresses = scales, bias, sums
-    return _Term(place.product, place.column * FLOAT_BYTES, columns * FLOAT_BYTES, alone, addresses, kept)
+    return _Term(position.product, position.column * FLOAT_BYTES, columns * FLOAT_BYTES, alone, addresses, kept)
 
 
 def _joined(branches: Sequence[_Branch]) -> IntegerWeight:

@@ -36,9 +36,9 @@ def trained(options: Uniform | Lsq | Elastic) -> Quantizer:
 def weight(kind: type[IntegerWeight]) -> IntegerWeight:
     levels = torch.randint(-1, 2, (256, 300), dtype=torch.int8, generator=torch.Generator().manual_seed(1))
     codes = Codes(levels=levels, step=torch.tensor(0.5), alphabet=Alphabet(-1, 1))
-    made = Int8Weight.of(codes) if kind is Int8Weight else FloatWeight.of(codes, Alphabet.unsigned(16))
-    assert made is not None
-    return made
+    built = Int8Weight.of(codes) if kind is Int8Weight else FloatWeight.of(codes, Alphabet.unsigned(16))
+    assert built is not None
+    return built
 
 
 QUANTIZERS = [
