@@ -116,8 +116,8 @@ def _build_member(
         modules[path], choices[path] = choose_product(linear, unpack=unpacking == "once", kernels=kernels)
         model.network.set_submodule(path, modules[path])
     if kernels:
-        choices[_ENCODER] = _generate_rows(
-            model, {modules[path]: linear for path, linear in linears.items()}, member.architecture, choices[_ENCODER]
+        choices[ENCODER] = _generate_rows(
+            model, {modules[path]: linear for path, linear in linears.items()}, member.architecture, choices[ENCODER]
         )
     return model, choices
 
@@ -126,12 +126,12 @@ def _generate_rows(
     model: InferenceModel, packed: Mapping[nn.Module, PackedLinear], sizes: Architecture, choice: Choice
 ) -> Choice:
     """Put generated code between the products of the layers if it has something to do there."""
-    encoder = cast("Encoder", model.network.get_submodule(_ENCODER))
+    encoder = cast("Encoder", model.network.get_submodule(ENCODER))
     try:
         levels = LevelEncoder.of(encoder, packed, sizes)
     except NotLevels as reason:
         return Choice("modules", f"{choice.reason}; {reason}")
-    model.network.set_submodule(_ENCODER, levels)
+    model.network.set_submodule(ENCODER, levels)
     paths = {module: path for path, module in model.network.named_modules()}
     for linear in levels.replaced():
         model.network.set_submodule(paths[linear], packed[linear])
