@@ -15,7 +15,7 @@ from bebertlab.interfaces.architecture import Architecture, Site
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.ensemble import Floats, Merger
 from bebertlab.kernels.target import kernel_target, kernels_available
-from bebertlab.model.bert import BertClassifier, BertModel, meta_model
+from bebertlab.model.bert import BertClassifier, BertModel, Encoder, meta_model
 from bebertlab.model.linear import LinearBranch
 from bebertlab.model.parameter_names import branch_prefix
 from bebertlab.model.spec import branch_counts, quantizable_modules

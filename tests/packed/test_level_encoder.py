@@ -131,7 +131,6 @@ SCHEMES: list[dict[str, Any]] = [
     {"kind": "binarybert", "weight_bits": 8, "activation_bits": 8},
     {"kind": "binarybert", "activation_granularity": "row"},
     {"kind": "ternarybert"},
-    {"kind": "bit"},
     {"kind": "bit", "activation_bits": 2},
     {"kind": "bit", "activation_bits": 4, "quantize_probabilities": False},
     {"kind": "pact"},

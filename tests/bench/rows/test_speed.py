@@ -78,5 +78,5 @@ def test_kernels_are_named_with_the_reason(config: BenchConfig) -> None:
     signs, planes = (row for row in measure_speed(_specs(*names), config) if isinstance(row, Row))
     assert "signs: inputs, weights and products of attention are signs" in signs.note
     assert signs.ratio.median >= 12 / 13  # all but the pooler, at least
-    assert "1 modules: " in planes.note
+    assert "1 rows: " in planes.note
     assert 0.0 <= planes.ratio.median <= 1.0
