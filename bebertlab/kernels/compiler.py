@@ -24,12 +24,13 @@ from bebertlab.kernels.emit_heads import emit_heads
 from bebertlab.kernels.emit_product import emit_products
 from bebertlab.kernels.emit_quantize import emit_quantize
 from bebertlab.kernels.emit_rows import emit_extremes
+from bebertlab.kernels.emit_tiles import emit_tiles
 from bebertlab.kernels.executable import ExecutableMemory
 from bebertlab.kernels.image import UnsupportedCode, object_image
 from bebertlab.kernels.target import KernelTarget, kernel_target
 
 #: what is compiled together
-KernelFamily = Literal["products", "encoder", "rows"]
+KernelFamily = Literal["products", "encoder", "rows", "tiles"]
 
 
 def _emit_rows(e: Emitter) -> None:
@@ -43,6 +44,7 @@ _EMIT: dict[KernelFamily, Callable[[Emitter], None]] = {
     "products": emit_products,
     "encoder": emit_encoder,
     "rows": _emit_rows,
+    "tiles": emit_tiles,
 }
 
 
@@ -115,7 +117,7 @@ def file_name(family: KernelFamily, target: KernelTarget) -> str:
 
 def emit_kernels(family: KernelFamily, target: KernelTarget) -> Emitter:
     """The code of a family for a CPU."""
-    emitter = Emitter(native_popcount=target.native_popcount, tile_rows=target.tile_rows)
+    emitter = Emitter(native_popcount=target.native_popcount, tile_rows=target.tile_rows, amx=target.amx)
     _EMIT[family](emitter)
     return emitter
 

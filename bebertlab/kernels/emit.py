@@ -151,7 +151,7 @@ class Variable:
 class Emitter:
     """Writes the functions of one LLVM module."""
 
-    def __init__(self, *, native_popcount: bool, tile_rows: int) -> None:
+    def __init__(self, *, native_popcount: bool, tile_rows: int, amx: bool = False) -> None:
         from llvmlite import ir
 
         self.ir: Raw = ir
@@ -159,6 +159,7 @@ class Emitter:
         self.builder: Raw = None
         self.native_popcount = native_popcount  #: the CPU counts the bits of 32-bit lanes in one instruction
         self.tile_rows = tile_rows  #: rows of a tile whose counts fit into registers together
+        self.amx = amx  #: the CPU multiplies tiles of bytes
         self.i8, self.i16, self.i32, self.i64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
         self.f32, self.f64 = ir.FloatType(), ir.DoubleType()
         self.words, self.floats, self.doubles = map(self.vector, (self.i32, self.f32, self.f64))
@@ -207,6 +208,14 @@ class Emitter:
             signature = self.ir.FunctionType(type_, [type_] * len(arguments))
             function = self.ir.Function(self.module, signature, name)
         return Value(self, self.builder.call(function, [argument.raw for argument in arguments]))
+
+    def call_intrinsic(self, name: str, arguments: Sequence[Raw]) -> None:
+        """Call an intrinsic without a result."""
+        function = self.module.globals.get(name)
+        if function is None:
+            signature = self.ir.FunctionType(self.ir.VoidType(), [argument.type for argument in arguments])
+            function = self.ir.Function(self.module, signature, name)
+        self.builder.call(function, arguments)
 
     @contextmanager
     def loop(self, count: Value | int) -> Iterator[Value]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 import sys
 from functools import cache
 from importlib.util import find_spec
@@ -18,6 +20,7 @@ from bebertlab.kernels.processor import Processor, host_processor
 InstructionSet = Literal["native", "avx2", "avx512", "generic"]
 
 _PROCESSORS = {"avx2": "haswell", "avx512": "skylake-avx512"}  #: LLVM's names of the first that had them
+_AMX = ("amx-tile", "amx-int8", "avx512bw")
 _NEEDED = {"avx2": ("avx2", "bmi2", "fma"), "avx512": ("avx512bw", "avx512dq", "avx512vl")}
 
 
@@ -29,6 +32,7 @@ class KernelTarget:
     features: str  #: LLVM's list of features, or ""
     native_popcount: bool  #: it counts the bits of 32-bit lanes in one instruction
     tile_rows: int  #: rows of a tile whose counts fit into registers together
+    amx: bool = False  #: it multiplies tiles of bytes, and this process may use them
 
     @property
     def description(self) -> str:
@@ -37,7 +41,17 @@ class KernelTarget:
         >>> KernelTarget("haswell", "", False, 4).description
         'haswell, bits counted by bytes'
         """
-        return f"{self.cpu}, bits counted {'in one instruction' if self.native_popcount else 'by bytes'}"
+        counting = f"bits counted {'in one instruction' if self.native_popcount else 'by bytes'}"
+        return f"{self.cpu}, {counting}{', tiles of bytes' if self.amx else ''}"
+
+
+def request_tiles() -> bool:
+    """Ask Linux for the registers of AMX, which a process must do before it uses them; False if it gets none."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return False
+    system_call, request_permission, tile_data = 158, 0x1023, 18  # arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA)
+    result: int = ctypes.CDLL(None).syscall(*map(ctypes.c_long, (system_call, request_permission, tile_data)))
+    return result == 0
 
 
 def kernels_available() -> bool:
@@ -68,7 +82,9 @@ def target_of(processor: Processor, instructions: InstructionSet = "native") -> 
     """
     if instructions == "native":
         native_popcount = processor.has("avx512vpopcntdq") and processor.has("avx512f")
-        return KernelTarget(processor.name, processor.features, native_popcount, tile_rows=8 if native_popcount else 4)
+        rows = 8 if native_popcount else 4
+        amx = all(map(processor.has, _AMX)) and request_tiles()
+        return KernelTarget(processor.name, processor.features, native_popcount, rows, amx)
     if instructions == "generic":
         return KernelTarget("generic", "", native_popcount=False, tile_rows=4)
     lacking = [name for name in _NEEDED[instructions] if not processor.has(name)]
