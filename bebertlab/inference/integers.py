@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from attrs import evolve, frozen
@@ -43,6 +43,8 @@ class IntegerInput:
 @frozen(kw_only=True, eq=False)
 class IntegerWeight(ABC):
     """A matrix (O, I) of levels without an offset, with one scale for all or one for each row."""
+
+    takes_bytes: ClassVar[bool] = False  #: inputs are uint8
 
     scales: Tensor  #: (O,)
     sums: Tensor  #: (O,), of the rows of the matrix: the product with an input of ones
@@ -115,6 +117,8 @@ class FloatWeight(IntegerWeight):
 class Int8Weight(IntegerWeight):
     """Levels between -64 and 64 in oneDNN's layout, for products with inputs of 8 bits."""
 
+    takes_bytes: ClassVar[bool] = True
+
     packed: Any  #: the levels in oneDNN's layout
     ones: Tensor  #: (O,), the scales of sums that are not scaled
     zeros: Tensor  #: (O,), the zero points that oneDNN expects: 0
@@ -148,16 +152,25 @@ class Int8Weight(IntegerWeight):
 
     def convert(self, levels: Tensor) -> tuple[Tensor, int]:
         """Levels as uint8."""
-        if levels.dtype is torch.uint8:
-            return levels, 0
-        if levels.dtype is torch.int8:
-            return levels.view(torch.uint8) + _BYTE, _BYTE  # wraps around
-        lowest = int(levels.min())
-        return (levels - lowest).to(torch.uint8), -lowest
+        return levels_as_bytes(levels)
 
     def count(self, levels: Tensor, zero: int) -> Tensor:
         """The sums, by an int8 GEMM, without scales and bias, which would not always be rounded in the same way."""
         return onednn_product(levels, 1.0, zero, self.packed, self.ones, self.zeros, None)
+
+
+def levels_as_bytes(levels: Tensor) -> tuple[Tensor, int]:
+    """Levels of at most 8 bits as uint8, and the zero point that was added to them.
+
+    >>> levels_as_bytes(torch.tensor([-1, 1], dtype=torch.int8))
+    (tensor([127, 129], dtype=torch.uint8), 128)
+    """
+    if levels.dtype is torch.uint8:
+        return levels, 0
+    if levels.dtype is torch.int8:
+        return levels.view(torch.uint8) + _BYTE, _BYTE  # wraps around
+    lowest = int(levels.min())
+    return (levels - lowest).to(torch.uint8), -lowest
 
 
 def select_rows(codes: Codes, first_token: bool = False) -> IntegerInput:

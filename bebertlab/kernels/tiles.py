@@ -77,17 +77,20 @@ class TileWeights:
         return cls(kernels, masks, sums, outputs, columns, low, spacing)
 
     @classmethod
-    def joined(cls, weights: Sequence[Self]) -> Self | None:
-        """The outputs of all; None where alphabets or columns differ, or outputs do not fill groups."""
+    def joined(cls, weights: Sequence[Self]) -> Self:
+        """The outputs of all, which have equal columns and alphabets, and fill groups.
+
+        Raises:
+            ValueError: they do not.
+        """
         first = weights[0]
         kinds = {(weight.masks.shape[1:], weight.columns, weight.low, weight.spacing) for weight in weights}
-        if len(kinds) > 1 or any(weight.outputs % GROUP_OUTPUTS for weight in weights[:-1]):
-            return None
+        if len(kinds) > 1 or any(weight.outputs % GROUP_OUTPUTS for weight in weights):
+            raise ValueError(f"matrices that are joined have equal columns and alphabets: {sorted(kinds)}")
         masks = aligned_empty((sum(len(weight.masks) for weight in weights), *first.masks.shape[1:]), np.uint64)
         np.concatenate([weight.masks for weight in weights], out=masks)
         sums = np.concatenate([weight.sums for weight in weights])
-        outputs = sum(weight.outputs for weight in weights)
-        return cls(first.kernels, masks, sums, outputs, first.columns, first.low, first.spacing)
+        return cls(first.kernels, masks, sums, len(sums), first.columns, first.low, first.spacing)
 
     def __deepcopy__(self, memo: dict[int, object]) -> TileWeights:
         """The weights themselves: they do not change."""

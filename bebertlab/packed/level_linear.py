@@ -15,6 +15,7 @@ from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.kernels.emit_finish import Branch
 from bebertlab.packed.level_values import FLOAT_BYTES, InputQuantizer, LevelRows, Values
 from bebertlab.packed.modules import PackedLinear, PackedMatrix
+from bebertlab.packed.tile_weight import TileWeight
 
 
 class LinearOutputs(NamedTuple):
@@ -48,6 +49,8 @@ class _Branch:
 
     @property
     def _kind(self) -> object:
+        if isinstance(self.weight, TileWeight):
+            return self.weight.kind
         return self.weight.transposed.dtype if isinstance(self.weight, FloatWeight) else type(self.weight)
 
 
@@ -178,6 +181,9 @@ def _term(position: _Position, products: Sequence[Sequence[_Branch]]) -> _Term:
 
 def _joined(branches: Sequence[_Branch]) -> IntegerWeight:
     weights = [branch.weight for branch in branches]
+    tiles = [weight for weight in weights if isinstance(weight, TileWeight)]
+    if len(tiles) == len(weights):
+        return TileWeight.joined(tiles)
     int8 = [weight for weight in weights if isinstance(weight, Int8Weight)]
     if len(int8) == len(weights):
         return Int8Weight.joined(int8, [branch.matrix.codes().levels for branch in branches])

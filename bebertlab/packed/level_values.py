@@ -13,7 +13,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from bebertlab.inference.integers import Int8Weight, IntegerInput, IntegerWeight
+from bebertlab.inference.integers import IntegerInput, IntegerWeight
 from bebertlab.interfaces.capabilities import LevelGrid, SupportsGrid
 from bebertlab.interfaces.quantizer import Codes, Quantizer
 from bebertlab.kernels.emit_quantize import LevelRule
@@ -113,7 +113,7 @@ class Values:
 
     def rows(self, quantizer: InputQuantizer, weight: IntegerWeight, first_token: bool) -> LevelRows:
         """The levels that a weight multiplies; `first_token`: those of the first token of each sentence."""
-        grid, of_bytes = quantizer.grid(self.extremes(quantizer.shift)), isinstance(weight, Int8Weight)
+        grid, of_bytes = quantizer.grid(self.extremes(quantizer.shift)), weight.takes_bytes
         if grid is None or (of_bytes and quantizer.dtype.itemsize > 1):
             return LevelRows.of_input(weight.input_of(quantizer.quantizer.encode(self.tensor), first_token))
         zero = _BYTE if of_bytes and quantizer.dtype is torch.int8 else 0

@@ -1,4 +1,4 @@
-"""Which product computes a linear map: bit planes by generated code, or int8 by torch, whichever is faster here."""
+"""Which product computes a linear map: generated code with packed weights, or int8 by torch; what is faster here."""
 
 from __future__ import annotations
 
@@ -17,13 +17,21 @@ from bebertlab.interfaces.quantizer import Alphabet, Codes, Quantizer
 from bebertlab.model.primitives import integer_dtype
 from bebertlab.packed.modules import LinearPart, PackedLinear, PackedMatrix
 from bebertlab.packed.plane_linear import PlanesLinear, plane_problem
+from bebertlab.packed.tile_weight import tile_weight_problem, tile_weights
 from bebertlab.packed.weight import PackedWeight
 
-#: of an encoder: "signs", all layers in one call of generated code; "rows", torch's products with generated code
+#: of an encoder: "signs", all layers in one call of generated code; "rows", products of linear maps with generated code
 #: between them; "modules", one module after the other.
-#: of a linear map: "planes", generated code that counts bits; "int8" of oneDNN; "levels", sums of integers that float32
-#: or float64 holds exactly; "floats", no sums of integers; "unpacked", one of these three, unpacked for each product
-Product = Literal["signs", "rows", "modules", "planes", "int8", "levels", "floats", "unpacked"]
+#: of a linear map: "planes", generated code that counts bits; "tiles", generated code for AMX; "int8" of oneDNN;
+#: "levels", sums of integers that float32 or float64 holds exactly; "floats", no sums of integers; "unpacked", one of
+#: the last three, unpacked for each product
+Product = Literal["signs", "rows", "modules", "planes", "tiles", "int8", "levels", "floats", "unpacked"]
+
+#: that multiply with weights as bits
+PACKED_PRODUCTS: frozenset[Product] = frozenset({"planes", "tiles"})
+#: how many times as long a product with packed weights may take as one with unpacked weights, which take several times
+#: as much memory
+MOST_SLOWDOWN = 1.1
 
 WITHOUT_KERNELS = "generated code is not used"
 
@@ -52,19 +60,24 @@ def choose_product(linear: PackedLinear, *, unpack: bool, kernels: bool) -> tupl
     parts = linear.parts()
     problem = plane_problem(parts, exact=linear.exact) if kernels else WITHOUT_KERNELS
     if problem:
-        return _without_planes(linear, unpack=unpack, reason=problem)
-    if not unpack:
-        return PlanesLinear(parts), Choice("planes", "weights stay packed")
-    timing = _timing(parts)
-    reason = (
-        f"planes {1e3 * timing.planes:.3g} ms, {timing.rival} {1e3 * timing.other:.3g} ms for {TIMED_TOKENS} tokens"
-    )
-    if timing.planes < timing.other:
-        return PlanesLinear(parts), Choice("planes", reason)
-    return _without_planes(linear, unpack=True, reason=reason)
+        return _unpacked(linear, unpack=unpack, reason=problem)
+    timings = _timings(parts)
+    packed = min((name for name in timings if name in PACKED_PRODUCTS), key=timings.__getitem__)
+    reason = ", ".join(f"{name} {1e3 * seconds:.3g} ms" for name, seconds in timings.items())
+    reason = f"{reason} for {TIMED_TOKENS} tokens"
+    if unpack and min(timings.values()) * MOST_SLOWDOWN < timings[packed]:
+        return _unpacked(linear, unpack=True, reason=reason)
+    return _packed_module(packed, parts), Choice(packed, reason)
 
 
-def _without_planes(linear: PackedLinear, *, unpack: bool, reason: str) -> tuple[nn.Module, Choice]:
+def _packed_module(product: Product, parts: Sequence[LinearPart]) -> nn.Module:
+    if product == "planes":
+        return PlanesLinear(parts)
+    quantizers = [part.quantizer for part in parts if part.quantizer is not None]
+    return IntegerLinear(tile_weights(parts), [part.bias for part in parts], quantizers)
+
+
+def _unpacked(linear: PackedLinear, *, unpack: bool, reason: str) -> tuple[nn.Module, Choice]:
     if not unpack:
         return linear, Choice("unpacked", reason)
     module = linear.unpack()
@@ -77,16 +90,7 @@ def _product_of(module: nn.Module) -> Product:
     return "int8" if isinstance(module.weights[0], Int8Weight) else "levels"
 
 
-@frozen
-class _Timing:
-    """Seconds of a product of `TIMED_TOKENS` tokens."""
-
-    planes: float
-    other: float
-    rival: Product
-
-
-def _timing(parts: Sequence[LinearPart]) -> _Timing:
+def _timings(parts: Sequence[LinearPart]) -> dict[Product, float]:
     matrix, quantizer = parts[0].matrix, parts[0].quantizer
     if not isinstance(matrix, PackedMatrix) or quantizer is None:
         raise AssertionError("planes are of packed matrices and quantized inputs")
@@ -95,17 +99,21 @@ def _timing(parts: Sequence[LinearPart]) -> _Timing:
 
 
 @cache
-def _measured(rows: int, columns: int, weights: Alphabet, inputs: Alphabet, threads: int) -> _Timing:
-    """The seconds of a matrix of random levels, by planes and by what torch would do with that many threads."""
+def _measured(rows: int, columns: int, weights: Alphabet, inputs: Alphabet, threads: int) -> dict[Product, float]:
+    """The seconds of a product of `TIMED_TOKENS` tokens with a matrix of random levels, with that many threads."""
     generator = torch.Generator().manual_seed(0)
     codes = Codes(levels=_random_levels((rows, columns), weights, generator), step=torch.ones(()), alphabet=weights)
     quantizer = _FixedLevels(_random_levels((TIMED_TOKENS, columns), inputs, generator), inputs)
     bias = torch.zeros(rows)
-    planes = PlanesLinear([LinearPart(matrix=PackedMatrix(PackedWeight.of(codes)), bias=bias, quantizer=quantizer)])
+    matrix = PackedMatrix(PackedWeight.of(codes))
+    parts = [LinearPart(matrix=matrix, bias=bias, quantizer=quantizer)]
+    modules: dict[Product, nn.Module] = {"planes": _packed_module("planes", parts)}
+    if not tile_weight_problem(matrix, inputs):
+        modules["tiles"] = _packed_module("tiles", parts)
     other = fixed_linear([FixedBranch(weight=codes, bias=bias, quantizer=quantizer)])
+    modules[_product_of(other)] = other
     x = torch.empty(1, TIMED_TOKENS, columns)
-    first, second = fastest([planes, other], x, _SECONDS)
-    return _Timing(planes=first, other=second, rival=_product_of(other))
+    return dict(zip(modules, fastest([*modules.values()], x, _SECONDS), strict=True))
 
 
 def fastest(modules: Sequence[nn.Module], x: Tensor, seconds: float) -> list[float]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from bebertlab.errors import SetupError, UserError
 from bebertlab.kernels.processor import Processor
-from bebertlab.kernels.target import kernel_target, kernels_available, target_of
+from bebertlab.kernels.target import kernel_target, kernels_available, request_tiles, target_of
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +41,24 @@ def test_a_cpu_that_counts_bits_in_vectors() -> None:
     assert (target.native_popcount, target.tile_rows) == (True, 8)
     assert (target.cpu, target.features) == ("icelake-server", "+avx512f,+avx512vpopcntdq")
     assert "in one instruction" in target.description
+
+
+@pytest.mark.parametrize("permitted", [True, False])
+def test_a_cpu_with_amx_needs_permission(monkeypatch: pytest.MonkeyPatch, permitted: bool) -> None:
+    monkeypatch.setattr("bebertlab.kernels.target.request_tiles", lambda: permitted)
+    processor = Processor("sapphirerapids", "+amx-tile,+amx-int8,+avx512bw")
+    assert target_of(processor).amx == permitted
+    assert ("tiles of bytes" in target_of(processor).description) == permitted
+    assert not target_of(processor, "generic").amx
+    assert not target_of(Processor("other", "+amx-tile,-amx-int8,+avx512bw")).amx
+
+
+def test_other_systems_have_no_amx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not request_tiles()
+    monkeypatch.undo()
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert not request_tiles()
 
 
 def test_a_cpu_that_does_not() -> None:
