@@ -167,6 +167,8 @@ def test_families_are_images(kernels_of: Callable[[KernelFamily], Kernels]) -> N
     """None of them refers to a function of a library, which would need LLVM to be linked."""
     for family in get_args(KernelFamily):
         kernels = kernels_of(family)
+        if family == "tiles" and not kernels.target.amx:
+            continue  # which has no functions then
         assert isinstance(getattr(kernels._address, "__self__", None), ExecutableMemory), family
 
 
