@@ -191,13 +191,37 @@ def echo_packed(folder: Path, codec: OptionsCodec, form: str) -> None:
     if file.cascade is not None:
         operations = [usual_operations(member.architecture, member.spec) for member in file.members]
         click.echo(f"cascade: {cascade_text(file.cascade, operations)}")
-    for index, member in enumerate(file.members):
-        weight = f"member {index}, weight {member.weight:.4g}: " if file.rule is not None else ""
-        click.echo(f"\n{weight}{format_sizes(member.architecture)}")
+    for indices in _equal_members(file):
+        member = file.members[indices[0]]
+        heading = _members_heading(file, indices) if file.rule is not None else ""
+        click.echo(f"\n{heading}{format_sizes(member.architecture)}")
         click.echo(table(SITE_HEAD, site_rows(member.architecture, member.spec)))
     click.echo(f"\n{_size_table(file.parts, file.header, None)}")
     if file.full_precision:
         click.echo(f"\n{_full_precision(file.full_precision)}")
+
+
+def _equal_members(file: PackedFile) -> list[list[int]]:
+    """The indices of the members, grouped by equal sizes and quantizers."""
+    groups: list[list[int]] = []
+    for index, member in enumerate(file.members):
+        for group in groups:
+            first = file.members[group[0]]
+            if (first.architecture, first.spec) == (member.architecture, member.spec):
+                group.append(index)
+                break
+        else:
+            groups.append([index])
+    return groups
+
+
+def _members_heading(file: PackedFile, indices: Sequence[int]) -> str:
+    weights = [f"{file.members[index].weight:.4g}" for index in indices]
+    if len(indices) == 1:
+        return f"member {indices[0]}, weight {weights[0]}: "
+    which = "" if len(indices) == len(file.members) else f" ({', '.join(map(str, indices))})"
+    listed = f"weight {weights[0]}" if len(set(weights)) == 1 else f"weights {', '.join(weights)}"
+    return f"{len(indices)} members{which}, {listed}, each: "
 
 
 def _inputs(packable: Packable, source: PackSource) -> tuple[str, Iterator[Batch]]:

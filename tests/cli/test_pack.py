@@ -8,12 +8,14 @@ from click.testing import CliRunner, Result
 
 from bebertlab.cli.main import main
 from bebertlab.config.codec import OptionsCodec
+from bebertlab.data.tokenizer import read_tokenizer
 from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.model.folder import TENSORS, save_model
 from bebertlab.packed.source import SourceFolders, read_source
-from bebertlab.packed.write import write_packed
+from bebertlab.packed.write import PackSource, write_packed
 from bebertlab.store.store import Store
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
+from bebertlab_bebert.merging import WeightedProbabilityOptions
 from bebertlab_bibert.schemes import BibertScheme
 from bebertlab_binarybert.uniform import Uniform
 
@@ -92,6 +94,41 @@ def test_show_explains_a_packed_folder(trained: Path, tmp_path: Path) -> None:
     broken = run("show", out)
     assert broken.exit_code == 2
     assert "not a safetensors file" in broken.stderr
+
+
+def test_equal_members_of_an_ensemble_are_shown_once(tmp_path: Path, codec: OptionsCodec) -> None:
+    bibert = BibertScheme().spec()
+    specs = (bibert, QuantSpec(), bibert)
+    out = tmp_path / "packed"
+    source = PackSource(
+        models=[tiny_model(tiny_task(), spec) for spec in specs],
+        tokenizer=read_tokenizer(tiny_tokenizer(tmp_path)),
+        weights=(1.0, 0.25, 0.5),
+        rule=WeightedProbabilityOptions(),
+        classes=("blame", "praise"),
+    )
+    write_packed(source, out, codec)
+    lines = run("show", out).stdout.splitlines()
+    headings = [line for line in lines if "2 layers" in line]
+    assert [heading.split(": ")[0] for heading in headings] == [
+        "2 members (0, 2), weights 1, 0.5, each",
+        "member 1, weight 0.25",
+    ]
+    assert sum(line.startswith("SITE") for line in lines) == 2
+
+
+def test_all_members_are_shown_once_where_they_are_equal(tmp_path: Path, codec: OptionsCodec) -> None:
+    out = tmp_path / "packed"
+    source = PackSource(
+        models=[tiny_model(tiny_task(), BibertScheme().spec()) for _ in range(4)],
+        tokenizer=read_tokenizer(tiny_tokenizer(tmp_path)),
+        weights=(0.25,) * 4,
+        rule=WeightedProbabilityOptions(),
+        classes=("blame", "praise"),
+    )
+    write_packed(source, out, codec)
+    headings = [line for line in run("show", out).stdout.splitlines() if "2 layers" in line]
+    assert [heading.split(": ")[0] for heading in headings] == ["4 members, weight 0.25, each"]
 
 
 def test_the_report_as_json(trained: Path, tmp_path: Path) -> None:
