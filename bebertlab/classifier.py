@@ -39,6 +39,7 @@ from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.store.ensembles import merged_folders
 from bebertlab.store.store import Store
 from bebertlab.store.why import input_keys
+from bebertlab.text_input.record import text_problem
 
 if TYPE_CHECKING:
     from bebertlab.hub.model import PackedBertForSequenceClassification
@@ -364,4 +365,6 @@ def _listed(name: str, texts: Iterable[Any]) -> list[str]:
     for index, text in enumerate(listed):
         if not isinstance(text, str):
             raise UserError(f"{name}[{index}] is of type {type(text).__name__}; expected a str")
+        if (problem := text_problem(text)) is not None:
+            raise UserError(f"{name}[{index}]: {problem}")
     return listed

@@ -222,6 +222,7 @@ def test_inputs_are_limited_by_the_positions_of_a_model(copy: Path) -> None:
         (["good film", None], None, r"^texts\[1\] is of type NoneType; expected a str$"),
         ([("good film", "a plot")], None, r"^texts\[0\] is of type tuple"),
         (["good film"], [3], r"^pairs\[0\] is of type int"),
+        (["good film", "\ud800"], None, r"^texts\[1\]: \\ud800 is half of a surrogate pair"),
         (["good film"], [], "^there are 1 texts and 0 pairs; expected a second text for each$"),
     ],
 )

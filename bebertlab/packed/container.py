@@ -152,9 +152,11 @@ def _read_regular(descriptor: int, path: Path, limit: int | None) -> NDArray[np.
 
 def _read_header(content: NDArray[np.uint8], path: Path) -> tuple[dict[str, Entry], dict[str, str], int]:
     """The entries of the tensors, the metadata, and where the tensors' bytes begin."""
+    if content.size < _LENGTH:
+        raise UserError(f"{path}: not a safetensors file: it has {content.size} bytes, expected at least {_LENGTH}")
     length = int.from_bytes(content[:_LENGTH].tobytes(), "little")
     start = _LENGTH + length
-    if content.size < _LENGTH or not 0 < length <= min(content.size - _LENGTH, LARGEST_HEADER):
+    if not 0 < length <= min(content.size - _LENGTH, LARGEST_HEADER):
         raise UserError(f"{path}: not a safetensors file: it has {content.size} bytes, its header should have {length}")
     if start % _LENGTH:
         raise UserError(f"{path}: its tensors begin at byte {start}, which is no multiple of {_LENGTH}")

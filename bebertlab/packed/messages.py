@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,13 +25,18 @@ def shown(value: object) -> str:
 
 @contextmanager
 def named(path: Path, part: str = "") -> Iterator[None]:
-    """Put a file, and a part of it, before an error, and the error into one line of printable characters."""
+    """Put a file, and a part of it, before an error, and the error into one line of printable characters.
+
+    An error that begins with the path, or with a file in that folder, names it already.
+    """
     try:
         yield
     except UserError as error:
         lines = "; ".join(str(error).splitlines())
         text = "".join(letter if letter.isprintable() else "?" for letter in lines)
         where = f"{path}: {part}: " if part else f"{path}: "
+        if text.startswith((where, f"{path}{os.sep}")):
+            where = ""
         raise type(error)(where + _shortened(text, _LONGEST_MESSAGE)) from error
 
 

@@ -112,13 +112,17 @@ def find_model(name: str, work: Path, *, ensembles: bool = False) -> Path:
     model for the packed one. With `ensembles`, a stage that merged members has a model: all of them.
 
     Raises:
-        UserError: there is no such folder or stage, or it was built from several models.
+        UserError: there is no such folder or stage, it is a file, or it was built from several models.
     """
     from bebertlab.artifacts.packed import PACKED_FOLDER
 
     path = Path(expand_home(name))
     if os.path.isdir(path) and name:
         return path
+    if os.path.isfile(path) and name:
+        raise UserError(f"{name}: is a file, expected a folder with a model or the name of a stage")
+    if path.is_absolute():
+        raise UserError(f"{name}: no such folder")
     store = Store(work / "store")
     key = find_key(name, work)
     manifest = store.peek(key)

@@ -99,8 +99,9 @@ def test_a_tensor_that_is_not_aligned_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\x02", b"\xff" * 8, b"\xff" * 64, b"\x00" * 64, b"\x08" + b"\0" * 7 + b"{"])
 def test_a_length_that_is_wrong_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(UserError, match="not a safetensors file"):
+    with pytest.raises(UserError, match="not a safetensors file") as caught:
         read_container(tmp_path / "file", tmp_path)
+    assert ("expected at least 8" in str(caught.value)) == (len(content) < 8)
 
 
 def test_a_name_that_is_no_text_of_one_line_is_shown_escaped(tmp_path: Path) -> None:

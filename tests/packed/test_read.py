@@ -271,9 +271,13 @@ def test_a_tokenizer_that_is_missing_or_another_one_is_named(packed: Path, codec
     swapped = {**vocabulary, "good": vocabulary["bad"], "bad": vocabulary["good"]}
     for changed, error in (({**vocabulary, "new": 23}, "go up to 23"), (swapped, "another vocabulary")):
         path.write_text(json.dumps({**data, "model": {**data["model"], "vocab": changed}}), encoding="utf-8")
-        assert error in refused(packed, codec)
+        message = refused(packed, codec)
+        assert error in message
+        assert message.count(str(packed)) == 1
     path.write_text("{}", encoding="utf-8")
-    assert "not a readable tokenizer.json" in refused(packed, codec)
+    message = refused(packed, codec)
+    assert "not a readable tokenizer.json" in message
+    assert message.count(str(packed)) == 1
     path.unlink()
     os.mkfifo(path)
     assert "tokenizer.json" in refused(packed, codec)

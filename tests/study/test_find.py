@@ -151,6 +151,10 @@ def test_a_stage_without_a_model_resolves_to_the_only_model_upstream(tmp_path: P
     build(store, merge, "merge", {"of": [item]}, model=False)
     build(store, score, "score", {"of": [item, two], "other": None}, model=False)
     assert find_model(str(tmp_path), tmp_path) == tmp_path
+    (tmp_path / "file").touch()
+    for path, error in ((tmp_path / "file", "is a file, expected a folder"), (tmp_path / "none", "no such folder")):
+        with pytest.raises(UserError, match=error):
+            find_model(str(path), tmp_path)
     assert find_model("members.0", tmp_path) == find_model("dddd", tmp_path) == first.folder
     with pytest.raises(UserError, match=r"'score' was built from 2 models; choose one of members\.0 \(bbbbbbbbbbbb\)"):
         find_model("score", tmp_path)
