@@ -33,6 +33,10 @@ REGISTRY = load_plugins().registry
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("distillation", "dynabert-depth"): {"widths": (1.0, 0.25), "depths": (1.0, 0.5)},
     ("distillation", "dynabert-labels"): {"widths": (1.0, 0.25), "depths": (1.0, 0.5)},
+    ("sampler", "gp"): {"trials": 4},
+    ("sampler", "nsga2"): {"trials": 4},
+    ("sampler", "optuna"): {"trials": 4, "name": "TPESampler"},
+    ("sampler", "qmc"): {"trials": 4},
     ("sampler", "random"): {"trials": 4},
     ("sampler", "tpe"): {"trials": 4},
     ("task", "minigrammar"): {"size": 200},
