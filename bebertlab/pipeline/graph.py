@@ -33,7 +33,7 @@ STUDY_KEYS = (
         "sampler",
         "seeds",
     ),
-    *("objective", "objectives", "questions", "threads", "smoke", "is_smoke"),
+    *("objective", "objectives", "constraints", "questions", "threads", "smoke", "is_smoke"),
 )
 #: names that a stage cannot have, since paths begin with a key of the study, a key of the recipe or a stage's name
 RESERVED = frozenset({*RECIPE_KEYS, *STUDY_KEYS, "kind"})

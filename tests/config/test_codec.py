@@ -123,6 +123,8 @@ def test_every_registered_part_can_be_dumped_and_loaded(registered: Registry) ->
         assert codec.dump_identity(value)["revision"] == entry.cls.revision
 
 
+#: required options that take a few names only, by kind
+_NAMES = {"optuna": {"name": "TPESampler"}}
 _PLAIN = {str: "x", int: 1, float: 1.0, bool: True, Path: Path("x"), tuple: (), Mapping: {}, type(None): None}
 
 
@@ -131,7 +133,7 @@ def sample(cls: type[Options], registry: Registry) -> Options:
     required = {
         a.alias: a.type for a in attrs.fields(attrs.resolve_types(cls)) if a.default is attrs.NOTHING and a.init
     }
-    return cls(**{name: _filled(of, registry) for name, of in required.items()})
+    return cls(**{name: _filled(of, registry) for name, of in required.items()} | _NAMES.get(cls.kind, {}))
 
 
 def _filled(of: Any, registry: Registry) -> Any:  # noqa: ANN401 - any annotation

@@ -43,9 +43,12 @@ def test_the_contract_alone_has_no_capability() -> None:
 
 
 @pytest.mark.parametrize("name", CAPABILITIES)
-def test_an_attribute_of_its_name_makes_a_capability(name: str) -> None:
-    quantizer = type("Own", (Plain,), {name: lambda *_: None})()
-    assert isinstance(quantizer, CAPABILITIES[name])
+def test_attributes_of_their_names_make_a_capability(name: str) -> None:
+    protocol = CAPABILITIES[name]
+    attributes = {other: lambda *_: None for other, of in CAPABILITIES.items() if of is protocol}
+    assert isinstance(type("Own", (Plain,), attributes)(), protocol)
+    del attributes[name]
+    assert not isinstance(type("Own", (Plain,), attributes)(), protocol)
 
 
 def test_defaults_of_a_quantizer_without_capabilities() -> None:
