@@ -15,9 +15,9 @@ Better = Literal["lower", "higher"]
 
 
 #: of each turn of a contender, at least, in which it runs again and again: a turn begins with what the others left in
-#: the caches, and a program that answers one sentence after another finds its own. As long as a few of the slowest
-#: calls, so that turns last about as long for all
-BLOCK_SECONDS = 0.2
+#: the caches, and a program that answers one sentence after another finds its own. About as long as one of the
+#: slowest calls, so that turns of all last about as long, and a quick run stays quick
+BLOCK_SECONDS = 0.1
 
 
 @frozen(kw_only=True)

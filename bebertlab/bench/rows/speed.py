@@ -29,7 +29,7 @@ from bebertlab.bench.models import BIBERT, BIT, PACKED_SCHEMES, W1A4, W1A8, W2A8
 from bebertlab.bench.rivals import FP32, RIVALS, Rival, predict_all
 from bebertlab.interfaces.architecture import LINEAR_SITES
 from bebertlab.model.spec import quantizable_modules
-from bebertlab.packed.products import Choice
+from bebertlab.packed.products import PACKED_PRODUCTS, Choice
 
 
 @frozen(kw_only=True)
@@ -190,7 +190,7 @@ def _kernel_rows(specs: Sequence[RowSpec], contenders: Contenders, config: Bench
 def _packed_share(choices: Mapping[str, Choice], config: BenchConfig) -> float:
     """Layers in one call of generated code have no separate choices."""
     linears = [path for path, site in quantizable_modules(config.architecture).items() if site in LINEAR_SITES]
-    generated = [path for path in linears if path not in choices or choices[path].product == "planes"]
+    generated = [path for path in linears if path not in choices or choices[path].product in PACKED_PRODUCTS]
     return len(generated) / len(linears)
 
 
