@@ -23,7 +23,7 @@ INT8_INPUT_BITS = 8  #: the most bits of an input of int8 products; levels of we
 #: inputs of 8 bits in 16 bits
 _HIGHEST = 64
 _LOWEST_SIZE = 2**16  #: elements of a weight from which int8 is faster
-_BYTE = 128  #: the offset from int8 to uint8
+ZERO_OF_INT8 = 128  #: is added to levels of int8, which become uint8
 _EXACT_IN_FLOAT32 = 2**24  #: integers up to here have no gaps in float32
 
 
@@ -168,7 +168,7 @@ def levels_as_bytes(levels: Tensor) -> tuple[Tensor, int]:
     if levels.dtype is torch.uint8:
         return levels, 0
     if levels.dtype is torch.int8:
-        return levels.view(torch.uint8) + _BYTE, _BYTE  # wraps around
+        return levels.view(torch.uint8) + ZERO_OF_INT8, ZERO_OF_INT8  # wraps around
     lowest = int(levels.min())
     return (levels - lowest).to(torch.uint8), -lowest
 
@@ -279,10 +279,10 @@ def exact_products() -> bool:
     inputs = torch.full((3, 512), 255, dtype=torch.uint8)
     try:
         weight = Int8Weight._packed(levels, torch.ones(16))
-        counts = weight.count(inputs, _BYTE)
+        counts = weight.count(inputs, ZERO_OF_INT8)
     except (AttributeError, RuntimeError, TypeError):  # built without oneDNN, or a version with other arguments
         return False
-    return torch.equal(counts, ((255 - _BYTE) * levels.sum(-1).float()).expand_as(counts))
+    return torch.equal(counts, ((255 - ZERO_OF_INT8) * levels.sum(-1).float()).expand_as(counts))
 
 
 def _scales_of_rows(codes: Codes) -> Tensor | None:

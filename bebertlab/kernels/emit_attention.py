@@ -45,24 +45,40 @@ def emit_attention(e: Emitter) -> None:
 
 def _attend(e: Emitter, p: dict[str, Value], head: Value, block: Value, *, thresholds: bool) -> None:
     width = p["heads"] * p["head_words"]
-    first, end = visible_words(e, p, block)
     head_offset = head * p["head_words"] * INPUT_WORD_BYTES
     query = p["queries"] + block * width * INPUT_WORD_BYTES + head_offset
+    start = e.number(e.words, 0) - e.splat(p["limit"].cast("trunc", e.i32))
+
+    def select(key_word: Value) -> Value:
+        keys = p["keys"] + key_word * 2 * width * INPUT_WORD_BYTES + head_offset
+
+        def tile(group: Value) -> Value:
+            return keys + (group >> 1) * width * INPUT_WORD_BYTES + (group & 1) * (4 * ROWS)
+
+        return select_keys(e, query, tile, p["head_words"], start)
+
+    sum_selected(e, p, head, block, select, thresholds=thresholds)
+
+
+def sum_selected(
+    e: Emitter,
+    p: dict[str, Value],
+    head: Value,
+    block: Value,
+    select: Callable[[Value], Value],
+    *,
+    thresholds: bool,
+) -> None:
+    """The context of a head and a block of queries; `select` gives bits over the 32 keys of a word."""
+    first, end = visible_words(e, p, block)
     visible = p["visible"] + block * p["key_words"] * INPUT_WORD_BYTES
     selected = e.variable(e.number(e.words, 0))
     with e.loop(end - first) as offset:
-        key_word = first + offset
-        at = key_word * INPUT_WORD_BYTES
-        keys = p["keys"] + key_word * 2 * width * INPUT_WORD_BYTES + head_offset
-
-        def tile(group: Value, keys: Value = keys) -> Value:
-            return keys + (group >> 1) * width * INPUT_WORD_BYTES + (group & 1) * (4 * ROWS)
-
-        start = e.number(e.words, 0) - e.splat(p["limit"].cast("trunc", e.i32))
-        word = select_keys(e, query, tile, p["head_words"], start) & e.load(e.words, visible + at)
+        at = (first + offset) * INPUT_WORD_BYTES
+        word = select(first + offset) & e.load(e.words, visible + at)
         e.store(word, p["scratch"] + at)
         selected.value = selected.value + word.popcount()
-    sum_values(e, p, head, block, (first, end), selected.value, thresholds=thresholds)
+    _sum_values(e, p, head, block, (first, end), selected.value, thresholds=thresholds)
 
 
 def visible_words(e: Emitter, p: dict[str, Value], block: Value) -> tuple[Value, Value]:
@@ -94,7 +110,7 @@ def select_keys(
     return word.value
 
 
-def sum_values(
+def _sum_values(
     e: Emitter,
     p: dict[str, Value],
     head: Value,

@@ -9,6 +9,8 @@ of one call, and of the queries of a layer, which are all tokens of the call or 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bebertlab.kernels.emit import ROWS, WORD, Emitter, Value
 from bebertlab.kernels.emit_attention import ATTENTION_PARAMETERS, emit_attention
 from bebertlab.kernels.emit_bits import emit_bits
@@ -98,11 +100,8 @@ def emit_encoder(e: Emitter) -> None:
     emit_residual(e)
     _load(e)
     _project(e)
-    _score(e)
     _feed(e)
-    _update(e)
-    _limit(e)
-    _finish(e)
+    _halves(e)
     _select(e)
     _store(e)
     _encode(e)
@@ -220,37 +219,31 @@ def _shifted(e: Emitter, r: _Records, part: str) -> Value:
     return shifts.differs_from(0).select(r["shifted_bits"], r["token_bits"])
 
 
-def _score(e: Emitter) -> None:
-    """The first half of a layer with softmax: scores."""
-    with e.function("score", "model", "layer", "call", "queries") as records:
+def _halves(e: Emitter) -> None:
+    """Layers with softmax in two halves, between which the caller computes probabilities, or settles doubts.
+
+    `score` and `update` have scores and probabilities between them; `limit` and `finish`, of layers whose keys are
+    selected by counts, have limits of these, and doubts.
+    """
+    _first_half(e, "score", "score_keys", SCORE_PARAMETERS)
+    _second_half(e, "update", "attend_probable", PROBABILITY_PARAMETERS)
+    _first_half(e, "limit", "limit_keys", LIMIT_PARAMETERS)
+    _second_half(e, "finish", "attend_limited", LIMITED_PARAMETERS)
+
+
+def _first_half(e: Emitter, name: str, function: str, parameters: Sequence[str]) -> None:
+    with e.function(name, "model", "layer", "call", "queries") as records:
         e.call("project", *records)
         r = _read(e, *records)
-        e.call("score_keys", *(r[name] for name in SCORE_PARAMETERS))
+        e.call(function, *(r[parameter] for parameter in parameters))
 
 
-def _update(e: Emitter) -> None:
-    """The second half: states and bits of the queries after the layer, from probabilities."""
-    with e.function("update", "model", "layer", "call", "queries") as records:
+def _second_half(e: Emitter, name: str, function: str, parameters: Sequence[str]) -> None:
+    """States and bits of the queries after the layer."""
+    with e.function(name, "model", "layer", "call", "queries") as records:
         r = _read(e, *records)
         attention = r | {"out": r["contexts"], "out_words": r["context_words"]}
-        e.call("attend_probable", *(attention[name] for name in PROBABILITY_PARAMETERS))
-        e.call("feed", *records)
-
-
-def _limit(e: Emitter) -> None:
-    """The first half of a layer whose keys are selected by counts: the limits of these, and doubts."""
-    with e.function("limit", "model", "layer", "call", "queries") as records:
-        e.call("project", *records)
-        r = _read(e, *records)
-        e.call("limit_keys", *(r[name] for name in LIMIT_PARAMETERS))
-
-
-def _finish(e: Emitter) -> None:
-    """The second half: states and bits of the queries after the layer, from limits."""
-    with e.function("finish", "model", "layer", "call", "queries") as records:
-        r = _read(e, *records)
-        attention = r | {"out": r["contexts"], "out_words": r["context_words"]}
-        e.call("attend_limited", *(attention[name] for name in LIMITED_PARAMETERS))
+        e.call(function, *(attention[parameter] for parameter in parameters))
         e.call("feed", *records)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bebertlab.kernels.emit import Emitter, Value
+from bebertlab.kernels.emit_residual import statistics
 from bebertlab.kernels.emit_rows import WIDTHS, ExtremesTracker, floats, for_columns, reduce_lanes
 
 
@@ -137,12 +138,7 @@ def _add_residual(e: Emitter, p: dict[str, Value], residual: Value, out: Value) 
     for_columns(e, p["columns"], add)
     whole, single = ([reduce_lanes(variable.value, Value.__add__) for variable in sums[width]] for width in WIDTHS)
     total, squares = (first + second for first, second in zip(whole, single, strict=True))
-    one = e.vector(e.f64, 1)
-    count = e.splat(p["columns"].cast("sitofp", e.f64), 1)
-    mean = total / count
-    variance = (squares / count - mean * mean).maximum(e.number(one, 0.0))
-    root = (variance + e.splat(p["epsilon"].cast("bitcast", e.f64), 1)).square_root()
-    return mean, e.number(one, 1.0) / root
+    return statistics(e, total, squares, p["columns"], p["epsilon"])
 
 
 def _normalize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bebertlab.kernels.emit import ROWS, TOKENS, WORD, Emitter, Value, Variable
+from bebertlab.kernels.emit import ROWS, TOKENS, WORD, Emitter, Value
 from bebertlab.kernels.emit_tile import INPUT_WORD_BYTES, WEIGHT_WORD_BYTES, add_counts, row_groups
 
 #: bytes of the constants of a row of weights: its scale and bias as float32, its sum if no bits differ as int32
@@ -61,7 +61,7 @@ def _add_product(e: Emitter) -> None:
                     double = value.cast("fpext", e.doubles)
                     total.value = total.value + double
                     squares.value = squares.value.plus_square_of(double)
-            mean, inverse = _statistics(e, total, squares, features, epsilon)
+            mean, inverse = statistics(e, total.value, squares.value, features, epsilon)
             _normalize(e, at, norm, mean, inverse, out + block * out_words * INPUT_WORD_BYTES, out_words)
 
 
@@ -73,13 +73,14 @@ def _counts(e: Emitter, inputs: Value, weights: Value, tile: Value, words: Value
         yield from (count.value for count in counts)
 
 
-def _statistics(e: Emitter, total: Variable, squares: Variable, features: Value, epsilon: Value) -> tuple[Value, Value]:
-    """The mean and the inverse standard deviation of each token."""
-    count = e.splat(features.cast("sitofp", e.f64))
-    mean = total.value / count
-    variance = (squares.value / count - mean * mean).maximum(e.number(e.doubles, 0.0))
-    root = (variance + e.splat(epsilon.cast("bitcast", e.f64))).square_root()
-    return mean, e.number(e.doubles, 1.0) / root
+def statistics(e: Emitter, total: Value, squares: Value, features: Value, epsilon: Value) -> tuple[Value, Value]:
+    """The mean and the inverse standard deviation of each lane, from the sums of its features and of their squares."""
+    lanes = total.type.count
+    count = e.splat(features.cast("sitofp", e.f64), lanes)
+    mean = total / count
+    variance = (squares / count - mean * mean).maximum(e.number(total.type, 0.0))
+    root = (variance + e.splat(epsilon.cast("bitcast", e.f64), lanes)).square_root()
+    return mean, e.number(total.type, 1.0) / root
 
 
 def _normalize(e: Emitter, hidden: Value, norm: Value, mean: Value, inverse: Value, out: Value, words: Value) -> None:

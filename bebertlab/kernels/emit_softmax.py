@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 
 from bebertlab.kernels.emit import ROWS, TOKENS, WORD, Emitter, Value
-from bebertlab.kernels.emit_attention import select_keys, sum_values, visible_words
+from bebertlab.kernels.emit_attention import select_keys, sum_selected, visible_words
 from bebertlab.kernels.emit_tile import INPUT_WORD_BYTES, add_counts, row_groups
 
 #: the score of a key after the end of a sentence; its exponential is 0
@@ -160,17 +160,14 @@ def _attend_probable(e: Emitter) -> None:
         p = dict(zip(PROBABILITY_PARAMETERS, parameters, strict=True))
         border = _float(e, p["border"])
         with e.loop(p["heads"]) as head, e.loop(p["query_blocks"]) as block:
-            first, end = visible_words(e, p, block)
+            words = visible_words(e, p, block)
             with e.loop(TOKENS) as token:
-                _select(e, p, head, block * TOKENS + token, (first, end), border, p["scratch"] + token * 4)
-            visible = p["visible"] + block * p["key_words"] * INPUT_WORD_BYTES
-            selected = e.variable(e.number(e.words, 0))
-            with e.loop(end - first) as offset:
-                at = (first + offset) * INPUT_WORD_BYTES
-                word = e.load(e.words, p["scratch"] + at) & e.load(e.words, visible + at)
-                e.store(word, p["scratch"] + at)
-                selected.value = selected.value + word.popcount()
-            sum_values(e, p, head, block, (first, end), selected.value, thresholds=True)
+                _select(e, p, head, block * TOKENS + token, words, border, p["scratch"] + token * 4)
+
+            def select(key_word: Value) -> Value:
+                return e.load(e.words, p["scratch"] + key_word * INPUT_WORD_BYTES)
+
+            sum_selected(e, p, head, block, select, thresholds=True)
 
 
 def _select(
@@ -277,17 +274,13 @@ def _attend_limited(e: Emitter) -> None:
     with e.function("attend_limited", *LIMITED_PARAMETERS) as parameters:
         p = dict(zip(LIMITED_PARAMETERS, parameters, strict=True))
         with e.loop(p["heads"]) as head, e.loop(p["query_blocks"]) as block:
-            first, end = visible_words(e, p, block)
             start = e.load(e.words, p["limits"] + (head * p["query_blocks"] + block) * _BYTES)
-            visible = p["visible"] + block * p["key_words"] * INPUT_WORD_BYTES
-            selected = e.variable(e.number(e.words, 0))
-            with e.loop(end - first) as offset:
-                at = (first + offset) * INPUT_WORD_BYTES
-                query, tile, strides = _bits_by_token(e, p, head, block, first + offset)
-                word = select_keys(e, query, tile, p["head_words"], start, *strides) & e.load(e.words, visible + at)
-                e.store(word, p["scratch"] + at)
-                selected.value = selected.value + word.popcount()
-            sum_values(e, p, head, block, (first, end), selected.value, thresholds=True)
+
+            def select(key_word: Value, head: Value = head, block: Value = block, start: Value = start) -> Value:
+                query, tile, strides = _bits_by_token(e, p, head, block, key_word)
+                return select_keys(e, query, tile, p["head_words"], start, *strides)
+
+            sum_selected(e, p, head, block, select, thresholds=True)
 
 
 def _float(e: Emitter, bits: Value) -> Value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from attrs import frozen
@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from bebertlab.kernels.compiler import Kernels, load_kernels
 from bebertlab.kernels.emit_tiles import GROUP_OUTPUTS, PAIR_TOKENS, STEP_COLUMNS, workspace_bytes
 from bebertlab.kernels.layout import aligned_empty, aligned_zeros, round_up
+from bebertlab.kernels.product import LARGEST_COUNT, largest_level
 from bebertlab.kernels.target import KernelTarget
 
 FloatArray = NDArray[np.float32]
 
-#: sums of products have 32 bits
-LARGEST_COUNT = 2**31 - 1
 _LOWEST, _HIGHEST = -128, 127
 _TILE_OUTPUTS, _TILE_COLUMNS = 16, 4
 _LARGEST_INPUT = 255
@@ -25,12 +24,11 @@ _LARGEST_INPUT = 255
 
 def tile_problem(columns: int, low: int, spacing: int, bits: int, target: KernelTarget) -> str:
     """Why a matrix of levels `low + spacing * index` is not multiplied by AMX; empty if it can be."""
-    high = low + spacing * (2**bits - 1)
     if not target.amx:
         return "this CPU has no AMX, or the system does not let this process use it"
-    if low < _LOWEST or high > _HIGHEST:
+    if low < _LOWEST or low + spacing * (2**bits - 1) > _HIGHEST:
         return "levels of weights take more than a byte"
-    if columns * max(-low, high) * _LARGEST_INPUT > LARGEST_COUNT:
+    if columns * largest_level(low, spacing, bits) * _LARGEST_INPUT > LARGEST_COUNT:
         return "sums of levels have more than 32 bits"
     return ""
 
@@ -109,18 +107,18 @@ class TileWeights:
         workspace = aligned_empty((workspace_bytes(self.columns),), np.uint8)
         self.kernels.call(
             "multiply_tiles",
-            _address(padded),
-            _address(self.masks),
+            padded.ctypes.data,
+            self.masks.ctypes.data,
             planes,
             self.low,
             self.spacing,
-            _address(corrections),
-            _address(out),
+            corrections.ctypes.data,
+            out.ctypes.data,
             out.strides[0],
             pairs,
             steps,
             groups,
-            _address(workspace),
+            workspace.ctypes.data,
         )
         return out[:tokens, : self.outputs]
 
@@ -132,8 +130,3 @@ def _padded(levels: NDArray[np.uint8], tokens: int, columns: int) -> NDArray[np.
     padded: NDArray[np.uint8] = aligned_zeros((tokens, columns), np.uint8)
     padded[: len(levels), : levels.shape[1]] = levels
     return padded
-
-
-def _address(array: NDArray[Any]) -> int:
-    start: int = array.__array_interface__["data"][0]
-    return start

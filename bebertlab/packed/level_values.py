@@ -13,7 +13,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from bebertlab.inference.integers import IntegerInput, IntegerWeight
+from bebertlab.inference.integers import ZERO_OF_INT8, IntegerInput, IntegerWeight
 from bebertlab.interfaces.capabilities import LevelGrid, SupportsGrid
 from bebertlab.interfaces.quantizer import Codes, Quantizer
 from bebertlab.kernels.emit_quantize import LevelRule
@@ -21,7 +21,6 @@ from bebertlab.kernels.rows import Extremes, Layout, RowKernels
 from bebertlab.model.primitives import integer_dtype
 
 FLOAT_BYTES = 4
-_BYTE = 128  #: the offset from int8 to uint8
 _Scales = ctypes.c_float * 2
 
 
@@ -116,7 +115,7 @@ class Values:
         grid, of_bytes = quantizer.grid(self.extremes(quantizer.shift)), weight.takes_bytes
         if grid is None or (of_bytes and quantizer.dtype.itemsize > 1):
             return LevelRows.of_input(weight.input_of(quantizer.quantizer.encode(self.tensor), first_token))
-        zero = _BYTE if of_bytes and quantizer.dtype is torch.int8 else 0
+        zero = ZERO_OF_INT8 if of_bytes and quantizer.dtype is torch.int8 else 0
         if (rows := self._last_rows(quantizer, grid, of_bytes, first_token)) is None:
             levels = self._quantize(quantizer, grid, zero if of_bytes else None, first_token)
             rows = LevelRows.of_grid(levels, zero, grid)

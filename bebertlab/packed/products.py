@@ -61,6 +61,8 @@ def choose_product(linear: PackedLinear, *, unpack: bool, kernels: bool) -> tupl
     problem = plane_problem(parts, exact=linear.exact) if kernels else WITHOUT_KERNELS
     if problem:
         return _unpacked(linear, unpack=unpack, reason=problem)
+    if not unpack and not _has_tiles(parts):
+        return PlanesLinear(parts), Choice("planes", "weights stay packed")  # there is nothing to compare with
     timings = _timings(parts)
     packed = min((name for name in timings if name in PACKED_PRODUCTS), key=timings.__getitem__)
     reason = ", ".join(f"{name} {1e3 * seconds:.3g} ms" for name, seconds in timings.items())
@@ -88,6 +90,14 @@ def _product_of(module: nn.Module) -> Product:
     if not isinstance(module, IntegerLinear):
         return "floats"
     return "int8" if isinstance(module.weights[0], Int8Weight) else "levels"
+
+
+def _has_tiles(parts: Sequence[LinearPart]) -> bool:
+    return not any(
+        tile_weight_problem(part.matrix, part.quantizer.alphabet)
+        for part in parts
+        if isinstance(part.matrix, PackedMatrix) and part.quantizer is not None
+    )
 
 
 def _timings(parts: Sequence[LinearPart]) -> dict[Product, float]:

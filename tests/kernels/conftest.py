@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bebertlab.errors import SetupError
 from bebertlab.kernels.compiler import KernelFamily, Kernels, compile_kernels, emit_kernels
@@ -13,6 +16,17 @@ from bebertlab.kernels.rows import RowKernels
 from bebertlab.kernels.target import InstructionSet, KernelTarget, kernel_target
 
 KernelsOf = Callable[[KernelFamily], Kernels]
+
+
+class Levels(NamedTuple):
+    """Levels `low + spacing * index` with indices of some bits."""
+
+    low: int
+    spacing: int
+    bits: int
+
+    def random(self, rng: np.random.Generator, *shape: int) -> NDArray[np.int64]:
+        return self.low + self.spacing * rng.integers(0, 2**self.bits, shape)
 
 
 @pytest.fixture(scope="session", params=["native", "avx2"])

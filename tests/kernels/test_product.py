@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,16 +11,7 @@ from numpy.typing import NDArray
 from bebertlab.kernels.compiler import Kernels
 from bebertlab.kernels.layout import WeightTiles
 from bebertlab.kernels.product import InputBlocks, PlaneLinear, pack_inputs
-
-
-class Levels(NamedTuple):
-    low: int
-    spacing: int
-    bits: int
-
-    def random(self, rng: np.random.Generator, *shape: int) -> NDArray[np.int64]:
-        return self.low + self.spacing * rng.integers(0, 2**self.bits, shape)
-
+from tests.kernels.conftest import Levels
 
 SIGNS, ZERO_ONE, TERNARY = Levels(-1, 2, 1), Levels(0, 1, 1), Levels(-1, 1, 2)
 WEIGHTS = [SIGNS, ZERO_ONE, TERNARY, Levels(-3, 2, 2), Levels(-7, 1, 4), Levels(-128, 1, 8)]

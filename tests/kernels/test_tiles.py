@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -14,17 +13,7 @@ from bebertlab.kernels.compiler import Kernels
 from bebertlab.kernels.layout import pack_planes
 from bebertlab.kernels.target import KernelTarget
 from bebertlab.kernels.tiles import TileWeights, tile_problem
-from tests.kernels.conftest import KernelsOf
-
-
-class Levels(NamedTuple):
-    low: int
-    spacing: int
-    bits: int
-
-    def random(self, rng: np.random.Generator, *shape: int) -> NDArray[np.int64]:
-        return self.low + self.spacing * rng.integers(0, 2**self.bits, shape)
-
+from tests.kernels.conftest import KernelsOf, Levels
 
 SIGNS, TERNARY = Levels(-1, 2, 1), Levels(-1, 1, 2)
 WEIGHTS = [SIGNS, Levels(0, 1, 1), TERNARY, Levels(-3, 2, 2), Levels(-7, 1, 4), Levels(-128, 1, 8)]

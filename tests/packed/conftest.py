@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from attrs import evolve
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.data.tokenizer import ModelTokenizer, read_tokenizer
 from bebertlab.interfaces.architecture import QuantSpec
+from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.folder import CONFIGURATION, TENSORS
@@ -25,6 +27,16 @@ from bebertlab_bebert.merging import WeightedProbabilityOptions
 
 CLASSES = ("blame", "praise")
 Damage = Callable[[dict[str, Array], dict[str, Any]], object]
+
+
+def batch(*lengths: int, seed: int = 0) -> Batch:
+    """Sentences of these lengths, padded to the longest one."""
+    generator, longest = torch.Generator().manual_seed(seed), max(lengths)
+    mask = torch.arange(longest)[None] < torch.tensor(lengths)[:, None]
+    tokens = torch.randint(1, 23, mask.shape, generator=generator) * mask
+    segments = torch.randint(0, 2, mask.shape, generator=generator) * mask
+    index = torch.arange(len(lengths))
+    return Batch(positions=index, tokens=tokens, segments=segments, mask=mask, labels=index % 2)
 
 
 @pytest.fixture(scope="session")

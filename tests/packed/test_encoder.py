@@ -30,6 +30,7 @@ from bebertlab_baselines import React
 from bebertlab_bibert import Bibert, Bool, Sign
 from bebertlab_binarybert.uniform import Uniform
 from bebertlab_bit import Elastic
+from tests.packed.conftest import batch
 
 pytest.importorskip("llvmlite")
 
@@ -85,16 +86,6 @@ def load(pack: Callable[..., Path], codec: OptionsCodec) -> Load:
         return PackedModel.of(file, kernels=True), PackedModel.of(file, kernels=False)
 
     return read
-
-
-def batch(*lengths: int, seed: int = 0) -> Batch:
-    """Sentences of these lengths, padded to the longest one."""
-    generator, longest = torch.Generator().manual_seed(seed), max(lengths)
-    mask = torch.arange(longest)[None] < torch.tensor(lengths)[:, None]
-    tokens = torch.randint(1, 23, mask.shape, generator=generator) * mask
-    segments = torch.randint(0, 2, mask.shape, generator=generator) * mask
-    index = torch.arange(len(lengths))
-    return Batch(positions=index, tokens=tokens, segments=segments, mask=mask, labels=index % 2)
 
 
 BATCHES = [batch(1), batch(16), batch(17), batch(LONGEST), batch(5, LONGEST, 1, 33, 2, seed=1), batch(9, 9, 9, seed=2)]

@@ -25,6 +25,7 @@ from bebertlab.packed.level_encoder import LevelEncoder
 from bebertlab.packed.model import PackedModel
 from bebertlab.packed.read import read_packed
 from bebertlab_binarybert.uniform import Uniform
+from tests.packed.conftest import batch
 
 pytest.importorskip("llvmlite")
 
@@ -97,16 +98,6 @@ def load(pack: Callable[..., Path], codec: OptionsCodec) -> Load:
         return PackedModel.of(read_packed(pack(model, name=name), codec), kernels=True, **options)
 
     return read
-
-
-def batch(*lengths: int, seed: int = 0) -> Batch:
-    """Sentences of these lengths, padded to the longest one."""
-    generator, longest = torch.Generator().manual_seed(seed), max(lengths)
-    mask = torch.arange(longest)[None] < torch.tensor(lengths)[:, None]
-    tokens = torch.randint(1, 23, mask.shape, generator=generator) * mask
-    segments = torch.randint(0, 2, mask.shape, generator=generator) * mask
-    index = torch.arange(len(lengths))
-    return Batch(positions=index, tokens=tokens, segments=segments, mask=mask, labels=index % 2)
 
 
 BATCHES = [batch(1), batch(16), batch(LONGEST), batch(5, LONGEST, 1), batch(*range(3, 11), seed=2)]
