@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from attrs import field, frozen, validators
@@ -31,17 +32,12 @@ class RandomSampler(SamplerOptions):
 
 
 @frozen(kw_only=True)
-class TpeSampler(SamplerOptions):
-    """Points near those with good results, by Optuna's tree-structured Parzen estimator (Bergstra et al., 2011)."""
+class _AfterStartup(SamplerOptions):
+    """Draws points at random until there are results enough for a model of them."""
 
-    kind = "tpe"
     multi_objective: ClassVar[bool] = True
     uses_constraints: ClassVar[bool] = True
     startup: int = field(default=10, validator=validators.ge(1))  #: points drawn at random before results are used
-
-    def build(self, space: SearchSpace) -> SearchSampler:
-        """The sampler for a space."""
-        return TrialSampler(space, self._make)
 
     def remarks(self) -> tuple[str, ...]:
         """A warning if all points are drawn at random."""
@@ -51,9 +47,27 @@ class TpeSampler(SamplerOptions):
         import optuna
 
         seed = self.random_seed(index, attempt)
-        if index < self.startup:
-            return optuna.samplers.RandomSampler(seed=seed)
-        # the start-up is counted here in points: Optuna would count trials, of which a point has one for each seed
+        # the start-up is counted here in points: Optuna would count trials, of which a point may have one for each seed
+        return optuna.samplers.RandomSampler(seed=seed) if index < self.startup else self._by_results(seed)
+
+    @abstractmethod
+    def _by_results(self, seed: int) -> optuna.samplers.BaseSampler:
+        """The sampler that uses results from the second trial on."""
+
+
+@frozen(kw_only=True)
+class TpeSampler(_AfterStartup):
+    """Points near those with good results, by Optuna's tree-structured Parzen estimator (Bergstra et al., 2011)."""
+
+    kind = "tpe"
+
+    def build(self, space: SearchSpace) -> SearchSampler:
+        """The sampler for a space."""
+        return TrialSampler(space, self._make)
+
+    def _by_results(self, seed: int) -> optuna.samplers.BaseSampler:
+        import optuna
+
         return optuna.samplers.TPESampler(seed=seed, n_startup_trials=1)
 
 
@@ -92,7 +106,7 @@ class NsgaSampler(SamplerOptions):
 
 
 @frozen(kw_only=True)
-class GpSampler(SamplerOptions):
+class GpSampler(_AfterStartup):
     """Points with a high expected improvement under a Gaussian process, for few and expensive points.
 
     Means over seeds are its observations. The time for a proposal grows with the cube of the number of points: about a
@@ -100,24 +114,14 @@ class GpSampler(SamplerOptions):
     """
 
     kind = "gp"
-    multi_objective: ClassVar[bool] = True
-    uses_constraints: ClassVar[bool] = True
-    startup: int = field(default=10, validator=validators.ge(1))  #: points drawn at random before results are used
 
     def build(self, space: SearchSpace) -> SearchSampler:
         """The sampler for a space."""
         return PointSampler(space, self._make, self.batch, replays=False)
 
-    def remarks(self) -> tuple[str, ...]:
-        """A warning if all points are drawn at random."""
-        return _random_search(self, "startup", self.startup)
-
-    def _make(self, index: int, attempt: int) -> optuna.samplers.BaseSampler:
+    def _by_results(self, seed: int) -> optuna.samplers.BaseSampler:
         import optuna
 
-        seed = self.random_seed(index, attempt)
-        if index < self.startup:
-            return optuna.samplers.RandomSampler(seed=seed)
         return optuna.samplers.GPSampler(seed=seed, n_startup_trials=1)
 
 
